@@ -2,11 +2,14 @@
 //!
 //! Packs the example configuration for the manual, too (`example.packed`, for `cli::pages`).
 //!
+//! Packs the services that people are reached by in the same way (`src/core/notify.toml`, `notify.txt`).
+//!
 //! Reads `src/core/providers.toml`, writes `providers.txt` for `core::built_in`, `closed.txt` for
 //! `core::closed` and `names.txt` for `import`. An unknown key or a value of another form ends the
 //! build; a unit test in `config` compares the texts with the settings that the same entries give when a
 //! user writes them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,6 +17,7 @@ use std::{env, fs};
 
 use keys::{Form, ProviderKey};
 use phrases::shrink;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 #[expect(dead_code, reason = "the program uses more of the keys than the build")]
@@ -31,6 +35,7 @@ const KEYS: &str = "src/core/provider_key.rs";
 const PAIRS: &str = "src/core/pairs.rs";
 const PHRASES: &str = "src/core/phrases.rs";
 const EXAMPLE: &str = "config.example.toml";
+const NOTIFY: &str = "src/core/notify.toml";
 
 /// Keys that no entry may hold: they are for users' own servers, or have no text form.
 const USERS: [ProviderKey; 4] =
@@ -49,6 +54,7 @@ fn main() {
     println!("cargo::rerun-if-changed={PAIRS}");
     println!("cargo::rerun-if-changed={PHRASES}");
     println!("cargo::rerun-if-changed={EXAMPLE}");
+    println!("cargo::rerun-if-changed={NOTIFY}");
     leave_out_unwinding();
     let text = fs::read_to_string(SOURCE).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
     let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{SOURCE}: {error}"));
@@ -61,6 +67,10 @@ fn main() {
         let made = made.unwrap_or_else(|problem| panic!("{SOURCE}: {problem}"));
         fs::write(format!("{directory}/{name}"), made).expect("OUT_DIR can be written to");
     }
+    let text = fs::read_to_string(NOTIFY).unwrap_or_else(|error| panic!("{NOTIFY}: {error}"));
+    let table = DeTable::parse(&text).unwrap_or_else(|error| panic!("{NOTIFY}: {error}"));
+    let made = services(table.get_ref()).unwrap_or_else(|problem| panic!("{NOTIFY}: {problem}"));
+    fs::write(format!("{directory}/notify.txt"), made).expect("OUT_DIR can be written to");
     let example = fs::read_to_string(EXAMPLE).unwrap_or_else(|error| panic!("{EXAMPLE}: {error}"));
     let packed = pairs::pack(&example).unwrap_or_else(|| panic!("{EXAMPLE} is not plain ASCII"));
     fs::write(format!("{directory}/example.packed"), packed).expect("OUT_DIR can be written to");
@@ -230,6 +240,18 @@ fn texts(table: &DeTable<'_>) -> Result<String, String> {
         Ok(part(name) + &part(&settings))
     };
     entries.into_iter().map(text).collect()
+}
+
+/// The texts of all services that take messages, in the form that `core::notify::service` reads.
+fn services(table: &DeTable<'_>) -> Result<String, String> {
+    let mut all: Vec<_> = table.iter().collect();
+    all.sort_by_key(|(name, _)| name.span().start);
+    let text = |(name, settings): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+        let settings =
+            tree(settings.get_ref()).ok_or(format!("{} holds a date", name.get_ref()))?;
+        Ok(part(name.get_ref()) + &part(&settings))
+    };
+    all.into_iter().map(text).collect()
 }
 
 /// The keys of an entry that this build cannot speak to: they name it, and say what is missing.

@@ -38,6 +38,8 @@ mod memory;
 mod network;
 #[cfg(feature = "tokens")]
 mod new_secrets;
+#[cfg(feature = "pages")]
+mod notify;
 #[cfg(all(feature = "import", feature = "tokens"))]
 mod obstacles;
 mod openwrt;

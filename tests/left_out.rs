@@ -71,12 +71,13 @@ fn a_protocol_that_is_left_out_is_refused_with_its_place() {
 #[test]
 fn a_report_that_is_left_out_is_refused_with_its_place() {
     let home = Home::new(
-        "[report]\nmetrics-file = \"m.prom\"\nstatus-page = \"s.html\"\n\n\
+        "[report]\nmetrics-file = \"m.prom\"\nstatus-page = \"s.html\"\n\
+         notify = [{ service = \"ntfy\", topic = \"t\" }]\n\n\
          [[host]]\nname = \"dev1.example.com\"\nprovider = \"desec\"\ntoken = \"s3cret\"\n",
     );
     let Ran { code, err, .. } = home.run(&["check"]);
     assert_eq!(code, 78, "{err}");
-    for (line, key) in [(4, "metrics-file"), (5, "status-page")] {
+    for (line, key) in [(4, "metrics-file"), (5, "status-page"), (6, "notify")] {
         let place = format!("{}:{line}: report.{key}", home.path("config.toml").display());
         let what = format!("this build of Homing does not include {key}; the full build has it");
         assert!(err.contains(&format!("{place}: {what}\n")), "{err}");

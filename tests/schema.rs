@@ -54,6 +54,9 @@ fn form(header: &str, key: &str) -> Value {
         ("[report]", "ping-service") => words(&["healthchecks", "uptime-kuma", "cronitor", "url"]),
         ("[report]", "metrics-file" | "ping" | "ping-file" | "status-page") => text(),
         ("[report]", "notify") => json!({ "type": "array", "items": { "type": "object" } }),
+        ("[notify.NAME]", "options") => texts(),
+        ("[notify.NAME]", "send") => json!({ "type": "object" }),
+        ("[notify.NAME]", "server" | "title") => text(),
         ("[source.NAME]", "allow-private" | "prefer-temporary") => flag(),
         ("[source.NAME]", "agree") => number(1, 1000),
         ("[source.NAME]", "count") => number(1, 8),
@@ -169,8 +172,10 @@ fn the_example_conforms_to_the_schema_with_everything_switched_on() {
                 let places = [&section["items"], &section["additionalProperties"], section];
                 places.into_iter().find_map(|place| place["properties"].get(key.get_ref().as_ref()))
             };
-            let sections: Vec<_> =
-                ["host", "source", "provider", "daemon", "report"].iter().filter_map(of).collect();
+            let sections: Vec<_> = ["host", "source", "provider", "daemon", "report", "notify"]
+                .iter()
+                .filter_map(of)
+                .collect();
             let setting = json(setting.get_ref());
             let fits = |form: &&Value| misfits(form, &setting, "").is_empty();
             assert!(sections.iter().any(fits), "{line}");

@@ -778,7 +778,7 @@ fn verify(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -
 }
 
 /// The text as `parse` reads it; an error does not repeat the text, which may be the secret by mistake.
-fn unquoted<T>(
+pub(super) fn unquoted<T>(
     setting: &Setting<'_>,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,
     notes: &mut Notes,
@@ -796,7 +796,7 @@ fn login(text: &str) -> Result<String, &'static str> {
 }
 
 /// The name of an environment variable.
-fn variable(text: &str) -> Result<String, &'static str> {
+pub(super) fn variable(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
         return Err("is not the name of an environment variable; write it like \"HOMING_TOKEN\"");
@@ -805,7 +805,7 @@ fn variable(text: &str) -> Result<String, &'static str> {
 }
 
 /// The name of a file in `$CREDENTIALS_DIRECTORY`.
-fn credential(text: &str) -> Result<String, &'static str> {
+pub(super) fn credential(text: &str) -> Result<String, &'static str> {
     if text.contains('/') || matches!(text, "." | "..") {
         return Err(
             "is not the name of a credential; write the name that LoadCredential= gives it",

@@ -9,6 +9,8 @@ mod foreign;
 #[cfg(any(feature = "init", feature = "tokens"))]
 pub mod handed;
 mod host;
+#[cfg_attr(not(feature = "pages"), path = "../left_out/notify.rs")]
+mod notify;
 pub mod problems;
 mod provider;
 mod report;
@@ -31,6 +33,9 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use self::host::Context;
+pub use self::notify::Notifier;
+#[cfg(feature = "pages")]
+pub use self::notify::{Mail, Recipient, Way};
 use self::problems::Notes;
 pub use self::problems::Problems;
 pub use self::report::{Ping, Reports, ping_url};

@@ -214,7 +214,7 @@ fn describe(provider: &mut Provider, section: &Section<'_>, notes: &mut Notes) {
 }
 
 /// The value of a setting of an entry; `None` where it holds a date or a fraction.
-fn tree(value: &DeValue<'_>) -> Option<Tree> {
+pub(super) fn tree(value: &DeValue<'_>) -> Option<Tree> {
     let text = |text: String| Some(Tree::Text(Cow::Owned(text)));
     match value {
         DeValue::String(value) => text(value.to_string()),

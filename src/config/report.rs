@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::problems::{Notes, shown_path};
-use super::secret::{self, SecretError, SecretPlace};
+use toml::de::DeTable;
+
+use super::notify::{Notifier, read_notifiers};
+use super::problems::Notes;
+use super::secret::{self, SecretPlace};
 use super::table::{Section, SectionKind};
 use super::{host, url, value};
 use crate::core::feature::Feature;
@@ -16,6 +19,8 @@ use crate::core::secret::Secret;
 pub struct Reports {
     /// The program to run when a host has a problem, and when it is right again; empty for none.
     pub on_problem: Vec<String>,
+    /// Those who are told of problems and their ends.
+    pub notify: Vec<Notifier>,
     /// How long a host must be deferred until that is reported as a problem.
     pub problem_after: Duration,
     /// The monitoring service to tell after rounds, if there is one.
@@ -39,27 +44,14 @@ pub struct Ping {
 
 /// The URL of a ping at `place`, read now; the error shows nothing of it.
 pub fn ping_url(place: &SecretPlace) -> Result<Secret, String> {
-    let read = secret::read_secret(place).map_err(|error| match error {
-        SecretError::Missing(path) => {
-            format!(
-                "{} does not exist; put the URL of the ping on its first line",
-                shown_path(&path)
-            )
-        }
-        error => error.to_string(),
-    });
-    let read = read?;
-    url::check_ping(read.expose()).map_err(|what| {
-        let holder = place.file().map_or_else(|| "its URL".to_owned(), shown_path);
-        format!("{holder} {what}")
-    })?;
-    Ok(read)
+    secret::read_reported(place, "the URL of the ping", true)
 }
 
 impl Default for Reports {
     fn default() -> Self {
         Self {
             on_problem: Vec::new(),
+            notify: Vec::new(),
             problem_after: Duration::from_secs(15 * 60),
             ping: None,
             metrics_file: None,
@@ -77,7 +69,14 @@ impl Reports {
 
     /// Whether anything is to be told of problems and their ends.
     pub fn tells_of_problems(&self) -> bool {
-        !self.on_problem.is_empty()
+        !self.on_problem.is_empty() || !self.notify.is_empty()
+    }
+
+    /// The programs that are run for reports, each with the name of its setting.
+    pub fn programs(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let of_notify = self.notify.iter().map(|notifier| ("notify", notifier.program()));
+        let all = std::iter::once(("on-problem", &*self.on_problem)).chain(of_notify);
+        all.filter(|(_, program)| !program.is_empty())
     }
 }
 
@@ -90,16 +89,18 @@ pub(super) fn read_reports(
     notes: &mut Notes,
 ) -> Reports {
     let mut reports = Reports::default();
+    let empty = DeTable::new();
     let section = top.get("report").and_then(|setting| setting.section("[report]", notes));
-    let Some(mut section) = section else { return reports };
+    let mut section = section.unwrap_or_else(|| Section::top(&empty));
     section.check_keys(SectionKind::Report, notes);
+    reports.notify = read_notifiers(top, &section, (file, base), exposed, notes);
     if let Some(setting) = section.get("on-problem") {
         reports.on_problem = setting.program(notes);
     }
     let after =
         section.parsed("problem-after", notes, |text| value::duration(text, &value::PROBLEM_AFTER));
     if let Some(setting) = section.get("problem-after").filter(|_| !reports.tells_of_problems()) {
-        let what = "has no effect without on-problem; add that, or remove this line";
+        let what = "has no effect without on-problem or notify; add one, or remove this line";
         notes.warn(setting.at, &setting.name, what);
     }
     reports.ping = ping(&section, (file, base), exposed, notes);

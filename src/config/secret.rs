@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
 use super::problems::shown_path;
+use super::url;
 use crate::core::feature::Feature;
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
@@ -116,6 +117,29 @@ const LONGEST: usize = 4096;
 /// The secret at `place`, read now.
 pub fn read_secret(place: &SecretPlace) -> Result<Secret, SecretError> {
     read_with(place, credentials_directory().as_deref())
+}
+
+/// The secret at `place`, read now, which is `what`; one that `is_url` is checked as such. The error shows
+/// nothing of it.
+pub(super) fn read_reported(
+    place: &SecretPlace,
+    what: &str,
+    is_url: bool,
+) -> Result<Secret, String> {
+    let read = read_secret(place).map_err(|error| match error {
+        SecretError::Missing(path) => {
+            format!("{} does not exist; put {what} on its first line", shown_path(&path))
+        }
+        error => error.to_string(),
+    });
+    let read = read?;
+    if is_url {
+        url::check_ping(read.expose()).map_err(|what| {
+            let holder = place.file().map_or_else(|| "its URL".to_owned(), shown_path);
+            format!("{holder} {what}")
+        })?;
+    }
+    Ok(read)
 }
 
 /// The directory where systemd put the credentials of this process (systemd.exec(5)).

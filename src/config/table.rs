@@ -28,6 +28,8 @@ pub(super) enum SectionKind {
     Provider,
     /// `[report]`.
     Report,
+    /// `[notify.NAME]`.
+    Notify,
     /// `[[host]]`.
     Host,
 }
@@ -107,8 +109,15 @@ pub(super) struct Setting<'a> {
 
 impl SectionKind {
     /// Every kind of section that has a header of its own.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Top, Self::Host, Self::Daemon, Self::Source, Self::Provider, Self::Report];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Top,
+        Self::Host,
+        Self::Daemon,
+        Self::Source,
+        Self::Provider,
+        Self::Report,
+        Self::Notify,
+    ];
 
     /// The header of such a section.
     pub(super) fn header(self) -> &'static str {
@@ -119,6 +128,7 @@ impl SectionKind {
             Self::Resolver => "a table in dns",
             Self::Provider => "[provider.NAME]",
             Self::Report => "[report]",
+            Self::Notify => "[notify.NAME]",
             Self::Host => "[[host]]",
         }
     }
@@ -132,13 +142,14 @@ impl SectionKind {
             Self::Resolver => &RESOLVER,
             Self::Provider => &PROVIDER,
             Self::Report => &REPORT,
+            Self::Notify => &NOTIFY,
             Self::Host => &HOST,
         }
     }
 }
 
 const TOP: Keys = Keys {
-    known: &["daemon", "host", "provider", "report", "source"],
+    known: &["daemon", "host", "notify", "provider", "report", "source"],
     foreign: &[("domain", "host"), ("reports", "report"), ("service", "provider")],
 };
 
@@ -180,6 +191,7 @@ const PROVIDER: Keys = Keys { known: ProviderKey::WORDS, foreign: &[("url", "upd
 const REPORT: Keys = Keys {
     known: &[
         "metrics-file",
+        "notify",
         "on-problem",
         "ping",
         "ping-file",
@@ -194,6 +206,11 @@ const REPORT: Keys = Keys {
         ("on-failure", "on-problem"),
         ("prometheus", "metrics-file"),
     ],
+};
+
+const NOTIFY: Keys = Keys {
+    known: &["options", "send", "server", "title"],
+    foreign: &[("post", "send"), ("set", "send"), ("url", "send")],
 };
 
 /// The keys of `[[host]]`, sorted, each with the hosts that may have it.
@@ -378,7 +395,9 @@ fn meant(key: &str, keys: &Keys) -> Option<&'static str> {
 /// The problem with a key that the section does not have.
 fn unknown(key: &str, meant: Option<&str>, place: SectionKind, setting: &Setting<'_>) -> String {
     // `[provider.he.net]` is TOML for the table `net` in `[provider.he]`.
-    if setting.value.is_table() && matches!(place, SectionKind::Provider | SectionKind::Source) {
+    if setting.value.is_table()
+        && matches!(place, SectionKind::Notify | SectionKind::Provider | SectionKind::Source)
+    {
         let name = setting.name.to_string();
         let (section, name) = name.split_once('.').unwrap_or_default();
         return format!(

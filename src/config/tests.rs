@@ -166,6 +166,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     assert_eq!(shown.daemon, daemon);
     let reports = Reports {
         on_problem: shown.reports.on_problem.clone(),
+        notify: shown.reports.notify.clone(),
         metrics_file: shown.reports.metrics_file.clone(),
         status_page: shown.reports.status_page.clone(),
         ping: shown.reports.ping.clone(),
@@ -1084,6 +1085,86 @@ fn a_ping_has_a_url_that_nobody_else_can_read() {
     check_one(&report("ping-file = \"p\"\nping-interval = \"1s\""), "the shortest is 10s");
     let alone = config(&report("ping-service = \"cronitor\""));
     assert!(alone.warnings[0].contains("has no effect without ping-file"), "{alone:?}");
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn those_who_are_told_are_read_and_their_mistakes_are_told() {
+    let report = |notify: &str| format!("[report]\nnotify = {notify}\n{GOOD}");
+    let of = |notify: &str| config(&report(notify)).reports.notify;
+    let labels = |notify: &str| of(notify).iter().map(|it| it.label().to_owned()).collect();
+    let two: Vec<String> = labels(
+        "[{ service = \"ntfy\", topic = \"a\" }, { service = \"mail\", to = \"me\" }, \
+          { service = \"ntfy\", topic = \"b\" }]",
+    );
+    assert_eq!(two, ["ntfy", "mail", "ntfy 2"]);
+    let telegram = of("[{ service = \"telegram\", token = \"1:t0p\", chat = -1001 }]");
+    assert_eq!(telegram[0].destination(), "https://api.telegram.org");
+    let draft = telegram[0].draft().unwrap();
+    assert_eq!(draft, "POST https://api.telegram.org/bot…/sendMessage …");
+    let slack = of("[{ service = \"slack\", url = \"https://hooks.slack.com/t0p\" }]");
+    assert_eq!(slack[0].destination(), "https://hooks.slack.com");
+    assert_eq!(slack[0].draft().unwrap(), "POST … …");
+    let server = "server = \"http://192.168.1.2:8080/push/\"";
+    let gotify = of(&format!("[{{ service = \"gotify\", {server}, token-file = \"g\" }}]"));
+    assert_eq!(gotify[0].destination(), "http://192.168.1.2:8080");
+    let places = gotify[0].secret().and_then(SecretPlace::file);
+    assert_eq!(places, Some(Path::new("/etc/homing/g")));
+    assert!(gotify[0].problem().unwrap().contains("put the token of Gotify on its first line"));
+    for (notify, expect) in [
+        ("[{ service = \"ntfi\", topic = \"a\" }]", "is not a service; did you mean ntfy?"),
+        ("[{ service = \"x\" }]", "there are: ntfy, gotify, pushover, telegram, discord, slack"),
+        ("[{ topic = \"a\" }]", "report.notify[1] needs service, which is one of: ntfy"),
+        ("[{ service = \"ntfy\" }]", "report.notify[1] needs topic; write topic = "),
+        (
+            "[{ service = \"ntfy\", topik = \"a\" }]",
+            "is not a setting of ntfy; did you mean topic?",
+        ),
+        ("[{ service = \"gotify\", token-file = \"g\" }]", "needs server; write server = "),
+        ("[{ service = \"slack\" }]", "has no url; add url-file = "),
+        ("[{ service = \"telegram\", chat = 1 }]", "has no token; add token-file = "),
+        ("[{ service = \"slack\", url = \"a\" }]", "url is not a web address"),
+        ("[{ service = \"slack\", url-file = \"a\", url-env = \"B\" }]", "is a second secret"),
+        ("[{ service = \"ntfy\", topic = \"a\", server = \"http://a.example\" }]", "https://"),
+        ("[{ service = \"mail\" }]", "needs to; write to = \"me@example.com\""),
+        ("[{ service = \"mail\", to = \"a b\" }]", "is not the address of a mailbox"),
+        ("[{ service = \"mail\", to = [\"a@b\", \"c\\nBcc: d\"] }]", "contains a line break"),
+        ("[\"ntfy\"]", "must be a section, not text; write notify = [{ service = "),
+    ] {
+        // What one forgot is one problem; what one wrote wrongly may be what is missing, too.
+        let all = problems(&report(notify));
+        assert!(all.iter().any(|problem| problem.contains(expect)), "{notify}: {all:#?}");
+        assert!(all.iter().all(|problem| problem.starts_with("config.toml:2: ")), "{all:#?}");
+    }
+    let inline = report("[{ service = \"gotify\", server = \"https://a\", token = \"t0p\" }]");
+    let exposed = read_as(&inline, false).unwrap_err().to_string();
+    assert!(exposed.contains("write token-file") && !exposed.contains("t0p"), "{exposed}");
+}
+
+#[test]
+#[cfg(feature = "pages")]
+fn a_service_of_the_user_is_one_request_that_is_checked() {
+    let of = |send: &str, notify: &str| {
+        format!("[report]\nnotify = {notify}\n[notify.sms]\noptions = [\"number\"]\n{send}\n{GOOD}")
+    };
+    let send =
+        "send = { post = \"https://sms.example/\", form = \"n={opt.number}\", ok = \"200\" }";
+    let one = "[{ service = \"sms\", number = 4711 }]";
+    let config = config(&of(send, one));
+    assert_eq!(config.reports.notify[0].draft().unwrap(), "POST https://sms.example/ …");
+    assert_eq!(config.warnings, [""; 0]);
+    check_one(&of(send, "[{ service = \"sms\" }]"), "report.notify[1] needs number");
+    let wrong = send.replace("ok = \"200\"", "okay = \"200\"");
+    check_one(&of(&wrong, one), "notify.sms.send.okay has okay, which is not a known setting");
+    let wrong = send.replace("https://", "http://");
+    check_one(&of(&wrong, one), "notify.sms.send would be read by others on its way");
+    let all = problems(&of(send, one).replace("notify.sms", "notify.ntfy"));
+    assert!(all[1].contains("notify.ntfy is built in"), "{all:#?}");
+    let unused = self::config(&of(send, "[]")).warnings;
+    assert!(
+        unused[0].contains("notify.sms has no effect; add { service = \"sms\" }"),
+        "{unused:?}"
+    );
 }
 
 #[test]

@@ -204,11 +204,11 @@ fn program(config: &Config) -> Option<Unconfined> {
     let runs = |kind: &SourceKind| matches!(kind, SourceKind::Command(_));
     let source = config.sources.iter().find(|source| runs(&source.kind));
     let host = config.hosts.iter().find(|host| !host.on_change.is_empty());
-    let on_problem = !config.reports.on_problem.is_empty();
+    let report = config.reports.programs().next();
     source
         .map(|source| Unconfined::Command(source.name.clone()))
         .or_else(|| host.map(|host| Unconfined::OnChange(host.host.key.host.clone())))
-        .or_else(|| on_problem.then_some(Unconfined::OnProblem))
+        .or_else(|| report.map(|(setting, _)| Unconfined::Report(setting)))
 }
 
 /// Other systems have no Landlock.

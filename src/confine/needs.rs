@@ -79,6 +79,11 @@ pub fn of(config: &Config, state_dir: &Path) -> Needs {
         let url = ping_url(&ping.place).ok();
         gathered.url(url.as_ref().map_or("https://example.com", |url| url.expose()));
     }
+    for notifier in &config.reports.notify {
+        notifier.secret().into_iter().for_each(|place| gathered.secret(place));
+        notifier.ca_file().into_iter().for_each(|path| gathered.add_file(path));
+        notifier.server().into_iter().for_each(|server| gathered.url(&server));
+    }
     for (_, path) in config.reports.files() {
         let directory = gathered.directory(path);
         gathered.needs.write.insert(directory);
@@ -158,17 +163,7 @@ impl Gathered {
     }
 
     fn host(&mut self, host: &HostConfig) {
-        match &host.secret {
-            Some(
-                SecretPlace::File(path) | SecretPlace::KeyFile(path) | SecretPlace::WholeFile(path),
-            ) => self.add_file(path),
-            Some(SecretPlace::Credential(name)) => {
-                if let Some(directory) = credentials_directory() {
-                    self.add_file(&directory.join(name));
-                }
-            }
-            Some(SecretPlace::Environment(_) | SecretPlace::Inline(_)) | None => {}
-        }
+        host.secret.iter().for_each(|place| self.secret(place));
         if let Some(path) = &host.path {
             // A link stays, and the file that it leads to is replaced.
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
@@ -177,6 +172,20 @@ impl Gathered {
         }
         for server in host.verify.iter().flat_map(|verify| &verify.servers) {
             self.server(server);
+        }
+    }
+
+    fn secret(&mut self, place: &SecretPlace) {
+        match place {
+            SecretPlace::File(path) | SecretPlace::KeyFile(path) | SecretPlace::WholeFile(path) => {
+                self.add_file(path);
+            }
+            SecretPlace::Credential(name) => {
+                if let Some(directory) = credentials_directory() {
+                    self.add_file(&directory.join(name));
+                }
+            }
+            SecretPlace::Environment(_) | SecretPlace::Inline(_) => {}
         }
     }
 

@@ -40,8 +40,8 @@ pub enum Unconfined {
     Missing,
     /// This host runs a program, which would be confined as well.
     OnChange(Hostname),
-    /// A program is run when a host has a problem, and would be confined as well.
-    OnProblem,
+    /// The program of this setting is run when a host has a problem, and would be confined as well.
+    Report(&'static str),
     /// The system refused, in its words.
     Refused(String),
     /// systemd has started Homing and confines it.
@@ -208,7 +208,7 @@ impl fmt::Display for Unconfined {
             Self::OnChange(host) => {
                 write!(f, "the on-change program of {host} would be limited, too")
             }
-            Self::OnProblem => f.write_str("the on-problem program would be limited, too"),
+            Self::Report(setting) => write!(f, "the {setting} program would be limited, too"),
             Self::Refused(why) => write!(f, "the kernel refuses Landlock's rules ({why})"),
             Self::Systemd => f.write_str("systemd sandboxes the service"),
         }

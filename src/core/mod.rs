@@ -16,6 +16,8 @@ pub mod hook;
 pub mod memory;
 pub mod name;
 pub mod nearest;
+#[cfg(feature = "pages")]
+pub mod notify;
 pub mod order;
 pub mod outcome;
 pub mod pace;

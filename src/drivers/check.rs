@@ -54,6 +54,7 @@ pub async fn run(setup: Setup) -> Exit {
     let destinations = engine.config.hosts.iter();
     let destinations = destinations.filter_map(|host| destination(host, &engine.config));
     destinations.for_each(|line| say(&line));
+    notifiers(&engine.config, is_verbose).iter().for_each(|line| say(line));
     confine::rehearsed(&engine.config, &state_dir).iter().for_each(|line| say(line));
     let unreadable = service.and_then(|service| service.config_problem(&engine.config.path));
     unreadable.iter().for_each(|problem| say(problem));
@@ -77,6 +78,18 @@ pub async fn run(setup: Setup) -> Exit {
     }
     say(&format!("{path}: the configuration is right"));
     Exit::Right
+}
+
+/// The lines that say who is told of problems, with the request that would be sent if it `is_verbose`.
+fn notifiers(config: &Config, is_verbose: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for notifier in &config.reports.notify {
+        let (label, destination) = (notifier.label(), notifier.destination());
+        lines.push(format!("problems are reported by {label} to {destination}"));
+        let draft = Some(notifier.draft()).filter(|_| is_verbose).and_then(Result::ok);
+        lines.extend(draft.map(|draft| format!("  {draft}")));
+    }
+    lines
 }
 
 /// The line that says where updates of `host` go.
@@ -112,8 +125,15 @@ fn obstacles(config: &Config, state_dir: &Path) -> Vec<String> {
     for ca_file in of_providers.chain(of_sources) {
         add(http::ca_file_problem(ca_file));
     }
-    let problem = program::obstacle(&config.reports.on_problem);
-    add(problem.map(|problem| format!("report.on-problem: {problem}")));
+    for (key, program) in config.reports.programs() {
+        let problem = program::obstacle(program);
+        add(problem.map(|problem| format!("report.{key}: {problem}")));
+    }
+    for notifier in &config.reports.notify {
+        let named = |problem| format!("report.notify: {}: {problem}", notifier.label());
+        add(notifier.problem().map(named));
+        add(notifier.ca_file().and_then(http::ca_file_problem));
+    }
     for host in &config.hosts {
         let name = &host.host.key.host;
         let problem = program::obstacle(&host.on_change);

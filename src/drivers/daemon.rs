@@ -38,8 +38,8 @@ enum Event {
     Kernel(Changes),
     /// The sources have answered.
     Looked(Box<Looked>),
-    /// The files about the hosts are due.
-    Files,
+    /// A report is due although nothing changed.
+    ReportDue,
     /// A report was made, or failed.
     Reported,
     /// What is new is to be saved and reported.
@@ -283,7 +283,7 @@ impl Daemon {
                 let is_under_way = is_looking || !self.engine.is_idle();
                 self.supervisor.feed_unless_hung(&self.engine.pulse, is_under_way);
             }
-            Event::Files => self.reporter.write_files(&self.engine),
+            Event::ReportDue => self.reporter.make_due(&self.engine),
             Event::Heard if self.engine.is_idle() => return self.report(),
             Event::Reporting => return self.report(),
             _ => {}
@@ -351,8 +351,8 @@ impl Daemon {
         let has_reports = !reporter.is_idle();
         let is_idle = engine.is_idle();
         let report_by = engine.save_by().into_iter().chain(waiting.report_by()).min();
-        let files_due = reporter.files_due();
-        let (reporting, files) = (until(report_by), until(files_due));
+        let due = reporter.due();
+        let (reporting, report_due) = (until(report_by), until(due));
         let deadline = waiting.next_check(&engine.now());
         if let Some(looking) = looking {
             return tokio::select! {
@@ -363,7 +363,7 @@ impl Daemon {
                 changes = kernel_changed(&mut ears.watches.kernel) => Event::Kernel(changes),
                 () = reporting => Event::Reporting,
                 () = reporter.done(), if has_reports => Event::Reported,
-                () = files => Event::Files,
+                () = report_due => Event::ReportDue,
                 () = ears.alarm.until(deadline.min(feeding)) => {
                     if deadline < feeding { Event::Time } else { Event::Feeding }
                 }
@@ -387,7 +387,7 @@ impl Daemon {
             _ = engine.heard(), if !is_idle => Event::Heard,
             () = reporting => Event::Reporting,
             () = reporter.done(), if has_reports => Event::Reported,
-            () = files => Event::Files,
+            () = report_due => Event::ReportDue,
             () = ears.alarm.until(deadline.min(feeding)) => {
                 if deadline < feeding { Event::Time } else { Event::Feeding }
             }

@@ -316,7 +316,7 @@ pub fn side_effects(config: &Config) -> Vec<String> {
 fn programs_of_another(config: &Config) -> Option<String> {
     let is_program = |source: &Source| matches!(source.kind, SourceKind::Command(_));
     let hooks = config.hosts.iter().any(|host| !host.on_change.is_empty())
-        || !config.reports.on_problem.is_empty();
+        || config.reports.programs().next().is_some();
     let user = config.programs_as.filter(|_| hooks || config.sources.iter().any(is_program))?;
     let path = config.path.display();
     Some(format!("its programs run as {user}, not as root, because {user} can change {path}"))

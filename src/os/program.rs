@@ -30,6 +30,9 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The name of our process until it becomes the program.
 const LEADER: &str = "homing-program";
 
+/// The same of a program whose input is what our process has as its output: its own input is taken.
+const READER: &str = "homing-reader";
+
 /// The path to this program, once it has said that it can be started as a leader.
 static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
@@ -41,14 +44,16 @@ static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_default();
-    if name != LEADER {
+    if name != LEADER && name != READER {
         let _ = OWN_PROGRAM.set(own_program(name));
         return None;
     }
     // The start of the program closes it: then the waiting process knows that the program runs.
     let told = io::stdin().as_fd().try_clone_to_owned();
-    let error =
-        setsid().map_err(io::Error::from).map_or_else(|error| error, |_| become_it(arguments));
+    let error = setsid()
+        .map_err(io::Error::from)
+        .and_then(|_| input(name == READER))
+        .map_or_else(|error| error, |input| become_it(arguments, input));
     if let Ok(told) = told {
         let code = error.raw_os_error().unwrap_or_default();
         let _ = std::fs::File::from(told).write_all(&code.to_ne_bytes());
@@ -56,13 +61,22 @@ pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<E
     Some(ExitCode::FAILURE)
 }
 
-/// Starts the program that `arguments` name after the user and the group, or says why not.
-fn become_it(mut arguments: impl Iterator<Item = OsString>) -> io::Error {
+/// The input of the program to become.
+fn input(is_reader: bool) -> io::Result<Option<OwnedFd>> {
+    is_reader.then(|| io::stdout().as_fd().try_clone_to_owned()).transpose()
+}
+
+/// Starts the program that `arguments` name after the user and the group, with `input` if it has any, or
+/// says why not.
+fn become_it(mut arguments: impl Iterator<Item = OsString>, input: Option<OwnedFd>) -> io::Error {
     let mut number =
         || arguments.next().as_deref().and_then(OsStr::to_str).and_then(|n| n.parse().ok());
     let user: [Option<u32>; 2] = [number(), number()];
     let mut command = std::process::Command::new(arguments.next().unwrap_or_default());
     command.args(arguments).stdin(Stdio::null());
+    if let Some(input) = input {
+        command.stdin(input).stdout(Stdio::null());
+    }
     if let [Some(uid), Some(gid)] = user {
         // With its number, root gives up all further groups, too.
         command.uid(uid).gid(gid);
@@ -134,6 +148,32 @@ pub async fn to_its_end(
     run(program, variables, limit, Stdio::null).await.map(drop)
 }
 
+/// Runs a program to its end, with `input` as its input, which is at most 4096 bytes long, and throws away
+/// what it prints; errors as with [`first_line`], with the first line of its complaint.
+#[cfg(feature = "pages")]
+pub async fn fed(
+    program: (&[String], Option<User>),
+    input: &str,
+    limit: Duration,
+) -> Result<(), String> {
+    let (program, mut command) = command(program, &[])?;
+    let named = |what: String| format!("{program} {what}");
+    let (reader, mut writer) = io::pipe().map_err(|error| named(cannot_run(&error)))?;
+    // A pipe holds so much (PIPE_BUF, pipe(7)), so nobody has to be waited for.
+    let written = writer.write_all(input.as_bytes());
+    written.map_err(|error| named(cannot_run(&error)))?;
+    drop(writer);
+    let spawned = if OWN_PROGRAM.get().is_some() {
+        command.arg0(READER).stdout(reader).stderr(Stdio::piped());
+        spawned(command)
+    } else {
+        command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().map(|child| (child, Start(None)))
+    };
+    let (child, start) = spawned.map_err(|error| named(cannot_run(&error)))?;
+    within(limit, follow(child, start)).await.map(drop).map_err(named)
+}
+
 /// The output of a program that ended well, if `output` captures it.
 async fn run(
     program: (&[String], Option<User>),
@@ -145,12 +185,18 @@ async fn run(
     let named = |what: String| format!("{program} {what}");
     command.stdout(output()).stderr(output());
     let (child, start) = spawned(command).map_err(|error| named(cannot_run(&error)))?;
-    let followed = tokio::time::timeout(limit, follow(child, start)).await;
-    let printed = followed.unwrap_or_else(|_| {
+    within(limit, follow(child, start)).await.map_err(named)
+}
+
+/// What `followed` brings, if it does so within `limit`.
+async fn within(
+    limit: Duration,
+    followed: impl Future<Output = Result<Vec<u8>, String>>,
+) -> Result<Vec<u8>, String> {
+    tokio::time::timeout(limit, followed).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(limit);
         Err(format!("was not done within {limit} and was killed"))
-    });
-    printed.map_err(named)
+    })
 }
 
 /// The program's name, and the command that starts it.

@@ -14,6 +14,7 @@
 //! | `homing.wrong`                      | the problem of the configuration, as reported     |
 //! | `homing.warned`, `homing.troubles`  | what the last `--once` warned of                  |
 //! | `homing.pinged`                     | the last ping of a `--once`                       |
+//! | `homing.unsent`                     | the services of `notify` that lack a message      |
 
 mod form;
 mod history;
@@ -251,6 +252,12 @@ impl Store {
     /// The hash of the memory in the state file; `None` when there is none, or it is not known.
     pub fn digest(&self) -> Option<u64> {
         self.on_disk
+    }
+
+    /// The directory of the state.
+    #[cfg(feature = "pages")]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Adds `changes` to the history; when this returns without an error, they survive a loss of power.

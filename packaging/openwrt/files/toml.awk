@@ -54,6 +54,7 @@ BEGIN {
 	keys("report", "file", "ping-file")
 	keys("report", "program", "on-problem")
 	keys("report", "written", "metrics-file status-page")
+	keys("report", "toml", "notify")
 
 	# Those of the package, of which the program knows nothing.
 	keys("homing", "own", "enabled jail jail-mount jail-mount-rw migrate-ddns")

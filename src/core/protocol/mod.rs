@@ -206,6 +206,12 @@ impl Method {
 }
 
 impl Body {
+    /// Whether the text is JSON where it has to be.
+    pub fn is_sound(&self) -> bool {
+        let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        !matches!(self, Self::Json(text) if !is_json(text.expose()))
+    }
+
     /// The media type and the text.
     pub fn parts(&self) -> (&'static str, &Guarded) {
         match self {

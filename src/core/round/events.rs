@@ -9,6 +9,7 @@ use crate::core::exit::Exit;
 use crate::core::memory::{Entry, Key, Word};
 use crate::core::plan::Stand;
 use crate::core::problem::{self, EventKind, Severity};
+use crate::core::time::Timestamp;
 
 /// Something to be told about a host.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Event {
     pub reason: String,
     /// What a person can do about it; empty after a recovery.
     pub fix: String,
+    /// Since when the host is not right, or was not until now.
+    pub since: Timestamp,
     /// The addresses that are set now.
     pub set: PerFamily<Option<Addresses>>,
     /// The addresses that were set before the round.
@@ -48,12 +51,28 @@ impl Round {
                 (Some(_), None) => self.memory.entry_mut(&report.key),
                 (None, None) => continue,
             };
+            let before = entry.problem;
             let kind = problem::note(&mut entry.problem, severity, after, now.wall);
-            events.extend(kind.map(|kind| event(report, kind, severity, entry)));
+            let since = entry.problem.or(before).map_or(now.wall, |problem| problem.since);
+            events.extend(kind.map(|kind| event(report, kind, severity, entry, since)));
             let due = entry.problem.and_then(|problem| problem.due(after));
             self.report.next = self.report.next.into_iter().chain(due).min();
         }
         events
+    }
+
+    /// The problems that were reported and are not over, as events: for one who may not have heard of
+    /// them.
+    #[cfg(feature = "pages")]
+    pub fn open_problems(&self) -> Vec<Event> {
+        let open = |report: &HostReport| {
+            let entry = self.memory.hosts.get(&report.key)?;
+            let problem = entry.problem.filter(|problem| problem.reported.is_some())?;
+            let severity = severity(report.standing)?;
+            Some(event(report, EventKind::Problem, Some(severity), entry, problem.since))
+        };
+        let heard = self.report.hosts.iter().filter(|report| !report.is_under_way);
+        heard.filter_map(open).collect()
     }
 }
 
@@ -69,7 +88,13 @@ fn severity(standing: Exit) -> Option<Severity> {
     }
 }
 
-fn event(report: &HostReport, kind: EventKind, severity: Option<Severity>, entry: &Entry) -> Event {
+fn event(
+    report: &HostReport,
+    kind: EventKind,
+    severity: Option<Severity>,
+    entry: &Entry,
+    since: Timestamp,
+) -> Event {
     let outcome = match (severity, entry.last) {
         (Some(Severity::Rejected), _) => Word::Rejected,
         (Some(Severity::Deferred), _) => Word::Deferred,
@@ -78,7 +103,7 @@ fn event(report: &HostReport, kind: EventKind, severity: Option<Severity>, entry
     };
     let (reason, fix) = if severity.is_some() { in_words(report) } else { Default::default() };
     let (key, before) = (report.key.clone(), report.before.clone());
-    Event { key, kind, outcome, reason, fix, set: entry.addresses(), before }
+    Event { key, kind, outcome, reason, fix, since, set: entry.addresses(), before }
 }
 
 /// Why a host is not right, and what a person can do about it.

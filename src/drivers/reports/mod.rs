@@ -5,6 +5,8 @@
 
 #[cfg_attr(not(feature = "pages"), path = "../../left_out/report_files.rs")]
 mod files;
+#[cfg_attr(not(feature = "pages"), path = "../../left_out/messages.rs")]
+mod messages;
 #[cfg(feature = "pages")]
 mod metrics;
 mod on_problem;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use self::files::Files;
+use self::messages::{Failure, Messages};
 use self::troubles::Troubles;
 use crate::config::Config;
 use crate::core::memory::Key;
@@ -41,6 +44,8 @@ enum Done {
     Ping(Result<(), String>),
     /// A file, by its setting; the error comes with the fix.
     File(&'static str, Result<(), (String, String)>),
+    /// The message to the service of that label.
+    Message(String, Result<(), Failure>),
 }
 
 /// The reports that wait and those under way.
@@ -54,6 +59,7 @@ pub struct Reporter {
     pub pinged: Option<Pinged>,
     is_pinging: bool,
     files: Files,
+    messages: Messages,
     /// The settings of the files that are being written.
     writing: Vec<&'static str>,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = Done>>>>,
@@ -69,6 +75,7 @@ impl Reporter {
             pinged: None,
             is_pinging: false,
             files: Files::default(),
+            messages: Messages::new(is_logging),
             writing: Vec::new(),
             under_way: FuturesUnordered::new(),
         }
@@ -77,14 +84,33 @@ impl Reporter {
     /// Begins to report what is new in `engine`.
     pub fn begin(&mut self, engine: &mut Engine) {
         let config = Rc::clone(&engine.config);
-        let events = engine.take_events().into_iter();
-        self.waiting.extend(events.map(|event| (Rc::clone(&config), event)));
+        let events = engine.take_events();
+        self.messages.add(engine, &events);
+        if !config.reports.on_problem.is_empty() {
+            self.waiting.extend(events.into_iter().map(|event| (Rc::clone(&config), event)));
+        }
         if let Some(recorded) = engine.take_recorded() {
             self.note_history(recorded);
         }
         self.start();
         self.ping(engine);
+        self.make_due(engine);
+    }
+
+    /// Begins what is due after a time: messages and the files about the hosts.
+    pub fn make_due(&mut self, engine: &Engine) {
+        self.send_messages();
         self.write_files(engine);
+    }
+
+    /// Sends the messages that are due.
+    fn send_messages(&mut self) {
+        for sending in self.messages.sendings() {
+            self.under_way.push(Box::pin(async move {
+                let (label, result) = sending.await;
+                Done::Message(label, result)
+            }));
+        }
     }
 
     /// Sends the ping that is due after the round of `engine`, if one is.
@@ -98,7 +124,7 @@ impl Reporter {
     }
 
     /// Begins to write the files about the hosts, if they are due.
-    pub fn write_files(&mut self, engine: &Engine) {
+    fn write_files(&mut self, engine: &Engine) {
         for (topic, writing) in self.files.writings(engine) {
             // One that hangs is not waited for, and no second one is begun beside it.
             if !self.writing.contains(&topic) {
@@ -108,9 +134,9 @@ impl Reporter {
         }
     }
 
-    /// When the files about the hosts are to be written although nothing changed, by the steady clock.
-    pub fn files_due(&self) -> Option<Duration> {
-        self.files.due()
+    /// When something is to be made although nothing changed, by the steady clock.
+    pub fn due(&self) -> Option<Duration> {
+        self.files.due().into_iter().chain(self.messages.due()).min()
     }
 
     /// Notes how changes were added to the history.
@@ -148,6 +174,13 @@ impl Reporter {
                 self.writing.retain(|writing| *writing != topic);
                 let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
                 self.troubles.note(topic, &fix, result.map_err(|(problem, _)| problem));
+            }
+            Some(Done::Message(label, result)) => {
+                let result = self.messages.note_sent(&label, result);
+                let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
+                let topic = format!("notify {label}");
+                self.troubles.note(topic, &fix, result.map_err(|(problem, _)| problem));
+                self.send_messages();
             }
         }
     }

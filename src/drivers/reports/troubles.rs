@@ -1,5 +1,6 @@
 //! Troubles: the reports that failed, each to be told of once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tracing::{info, warn};
@@ -10,7 +11,7 @@ pub struct Troubles {
     /// Whether they are logged; `--once` prints them, because it has to know what earlier runs printed.
     is_logging: bool,
     /// What went wrong, and what to do about it.
-    all: BTreeMap<&'static str, (String, String)>,
+    all: BTreeMap<Cow<'static, str>, (String, String)>,
 }
 
 impl Troubles {
@@ -21,14 +22,20 @@ impl Troubles {
 
     /// Notes how the report of the setting `topic` went, and logs what is new: a failure, another one,
     /// or that it works again.
-    pub fn note(&mut self, topic: &'static str, fix: &str, result: Result<(), String>) {
+    pub fn note(
+        &mut self,
+        topic: impl Into<Cow<'static, str>>,
+        fix: &str,
+        result: Result<(), String>,
+    ) {
+        let topic = topic.into();
         match result {
             Ok(()) => {
-                if self.all.remove(topic).is_some() && self.is_logging {
+                if self.all.remove(&topic).is_some() && self.is_logging {
                     info!("{topic} works again");
                 }
             }
-            Err(problem) if self.all.get(topic).is_some_and(|(known, _)| *known == problem) => {}
+            Err(problem) if self.all.get(&topic).is_some_and(|(known, _)| *known == problem) => {}
             Err(problem) => {
                 if self.is_logging {
                     warn!(problem, fix, "{topic} failed");
@@ -40,7 +47,7 @@ impl Troubles {
 
     /// The troubles in lines: what failed, why, and what to do about it.
     pub fn lines(&self) -> Vec<String> {
-        let line = |(topic, (problem, fix)): (&&str, &(String, String))| {
+        let line = |(topic, (problem, fix)): (&Cow<'static, str>, &(String, String))| {
             format!("warning: {topic}: {problem}; {fix}")
         };
         self.all.iter().map(line).collect()

@@ -651,16 +651,7 @@ impl Entry {
 
     /// Whether `body` is JSON with sample values; with `all` of them, or only with what it needs.
     fn is_json(&self, body: &Template, all: bool) -> bool {
-        let mut needed: Vec<String> = Vec::new();
-        body.visit_names(&mut |name, is_needed| {
-            if is_needed {
-                needed.push(name.to_owned());
-            }
-        });
-        let sample = |name: &str| {
-            let is_given = all || needed.iter().any(|known| known == name);
-            is_given.then_some(Value::Ready(Cow::Borrowed("1")))
-        };
+        let sample = sample(body, all);
         let filled = |template: &Template| {
             let text = template.fill(Form::Json, &sample).ok()?;
             Some(text.expose().to_owned())
@@ -678,8 +669,7 @@ impl Entry {
             "sets" => Some(Value::Ready(Cow::Owned(sets.clone()))),
             _ => with_items(name),
         };
-        body.fill(Form::Json, &with_sets)
-            .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_ok())
+        is_json(body, &with_sets)
     }
 
     fn knows(&self, name: &str) -> bool {
@@ -715,10 +705,25 @@ impl fmt::Debug for Entry {
 
 impl Step {
     /// Its URL, body and headers.
-    fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
         let body = self.body.iter().map(|(_, body)| body);
         let headers = self.headers.iter().map(|header| &header.value);
         std::iter::once(&self.url).chain(body).chain(headers)
+    }
+
+    /// The step in `value`, the value of the key `key`, whose paths are put behind `base`; the error is
+    /// the first problem.
+    pub fn read(value: &Tree, key: &str, base: &str) -> Result<Self, Wrong> {
+        Reader { key: key.to_owned(), base }.step(value)
+    }
+
+    /// Whether its body is JSON with sample values, if it is to be JSON: with all of them, and with
+    /// those alone that it needs.
+    pub fn has_right_json(&self) -> bool {
+        self.body
+            .iter()
+            .filter(|(form, _)| *form == BodyForm::Json)
+            .all(|(_, body)| [true, false].into_iter().all(|all| is_json(body, &sample(body, all))))
     }
 
     /// Whether the URL, the body or a header has a place called `name`.
@@ -948,7 +953,9 @@ impl Reader<'_> {
     /// A path behind the base, or a whole URL.
     fn url(&self, value: &Tree) -> Result<Template, Wrong> {
         let text = self.text(value)?;
-        let is_whole = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+        // A secret at the beginning is a whole URL.
+        let starts = ["https://", "http://", "{secret}"];
+        let is_whole = starts.iter().any(|start| text.starts_with(start));
         if is_whole {
             return self.template(value);
         }
@@ -1000,12 +1007,32 @@ const STEP: [&str; 14] = [
     "type", "value", "where",
 ];
 
+/// A value for each place of `body`; for those that it needs alone unless `all` have one.
+fn sample(body: &Template, all: bool) -> impl Fn(&str) -> Option<Value<'static>> + use<> {
+    let mut needed: Vec<String> = Vec::new();
+    body.visit_names(&mut |name, is_needed| {
+        if is_needed {
+            needed.push(name.to_owned());
+        }
+    });
+    move |name| {
+        let is_given = all || needed.iter().any(|known| known == name);
+        is_given.then_some(Value::Ready(Cow::Borrowed("1")))
+    }
+}
+
+/// Whether `body` is JSON with the values of `value`.
+fn is_json<'v>(body: &Template, value: &dyn Fn(&str) -> Option<Value<'v>>) -> bool {
+    body.fill(Form::Json, value)
+        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_ok())
+}
+
 fn template(text: &Text, key: &str) -> Result<Template, Wrong> {
     Template::parse(text).map_err(|what| Wrong { key: key.to_owned(), what })
 }
 
 /// The problem with a word that is no `kind`, with the nearest of `known`.
-pub(super) fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
+pub fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
     let near = nearest(word, known.iter().copied());
     let fix = near.map_or_else(
         || ["there are: ", &known.join(", ")].concat(),

@@ -93,51 +93,25 @@ impl<'a> Session<'a> {
     /// As [`Self::request`], without the signature: the pages of a list have one each.
     pub fn unsigned(&mut self, step: &Step, scene: &Scene<'_>) -> Result<HttpRequest, Unfit> {
         self.asked += 1;
-        let fill = |template: &Template, form| {
-            let value = |name: &str| self.value(name, form, scene);
-            template.fill(form, &value).map_err(|missing| no_value(&missing))
+        let value = |name: &str, form, body: Option<&Body>| match (name, body) {
+            ("body-signature", Some(body)) => {
+                let body = body.parts().1.expose();
+                let text = signing::body_signature(self.secret(), self.key()?, body)?;
+                Some(Value::Secret(Cow::Owned(Secret::new(&text))))
+            }
+            _ => self.value(name, form, scene),
         };
-        // A whole URL that is a secret stands as it is.
-        let is_secret = step.url.begins_with_secret();
-        let url = fill(&step.url, if is_secret { Form::Plain } else { Form::Percent })?;
-        let body = match &step.body {
-            None => None,
-            Some((form, template)) => Some(match form {
-                BodyForm::Form => Body::Form(fill(template, Form::Percent)?),
-                BodyForm::Json => {
-                    let text = fill(template, Form::Json)?;
-                    if !self.is_shown
-                        && serde_json::from_str::<serde::de::IgnoredAny>(text.expose()).is_err()
-                    {
-                        return Err("the body is not JSON with these values; check options".into());
-                    }
-                    Body::Json(text)
-                }
-                BodyForm::Text => Body::Text(fill(template, Form::Plain)?),
-                BodyForm::Xml => Body::Xml(fill(template, Form::Xml)?),
-            }),
-        };
-        let mut headers = Vec::new();
-        let own = self.entry.headers.iter().filter(|_| !step.is_bare);
-        for Header { name, value } in own.chain(&step.headers) {
-            let with_body = |name: &str| match (name, &body) {
-                ("body-signature", Some(body)) => {
-                    let body = body.parts().1.expose();
-                    let text = signing::body_signature(self.secret(), self.key()?, body)?;
-                    Some(Value::Secret(Cow::Owned(Secret::new(&text))))
-                }
-                _ => self.value(name, Form::Plain, scene),
-            };
-            let text = value.fill(Form::Plain, &with_body);
-            headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
+        let own: &[Header] = if step.is_bare { &[] } else { &self.entry.headers };
+        let request = filled(step, own, &value)?;
+        let is_wrong = request.body.as_ref().is_some_and(|body| !body.is_sound());
+        if is_wrong && !self.is_shown {
+            return Err("the body is not JSON with these values; check options".into());
         }
         let is_set = |wishes: &PerFamily<Wish>| wishes.map(|_, wish| matches!(wish, Wish::Set(_)));
         let via = scene.wishes.and_then(|wishes| self.provider.via(is_set(wishes)));
         let login = self.entry.step(StepKind::Login);
         let is_private = login.is_some_and(|login| std::ptr::eq(login, step));
-        let method = step.method;
-        let rest = HttpRequest::get(url, None);
-        Ok(HttpRequest { method, body, headers, via, is_private, ..rest })
+        Ok(HttpRequest { via, is_private, ..request })
     }
 
     /// `request` of `step` with its signature, if the service wants one.
@@ -352,6 +326,43 @@ impl<'a> Scene<'a> {
         let (host, wishes) = (Some(&update.host), Some(&update.wishes));
         Self { host, wishes, details, zone, ..Self::default() }
     }
+}
+
+/// The value of a place, by its name and the form in which it is written; in a header also by the body.
+pub type ValueOf<'f, 'v> = dyn Fn(&str, Form, Option<&Body>) -> Option<Value<'v>> + 'f;
+
+/// The request of `step`, with the `headers` before its own, whose places have the values of `value`. A
+/// header without a value is left out. The error says which place has no value.
+pub fn filled(
+    step: &Step,
+    headers: &[Header],
+    value: &ValueOf<'_, '_>,
+) -> Result<HttpRequest, Unfit> {
+    let fill = |template: &Template, form, body: Option<&Body>| {
+        let text = template.fill(form, &|name: &str| value(name, form, body));
+        text.map_err(|missing| no_value(&missing))
+    };
+    // A whole URL that is a secret stands as it is.
+    let form = if step.url.begins_with_secret() { Form::Plain } else { Form::Percent };
+    let url = fill(&step.url, form, None)?;
+    let body = match &step.body {
+        None => None,
+        Some((form, template)) => Some(match form {
+            BodyForm::Form => Body::Form(fill(template, Form::Percent, None)?),
+            BodyForm::Json => Body::Json(fill(template, Form::Json, None)?),
+            BodyForm::Text => Body::Text(fill(template, Form::Plain, None)?),
+            BodyForm::Xml => Body::Xml(fill(template, Form::Xml, None)?),
+        }),
+    };
+    let mut all = Vec::new();
+    for Header { name, value } in headers.iter().chain(&step.headers) {
+        let text = fill(value, Form::Plain, body.as_ref())?;
+        if !text.expose().is_empty() {
+            all.push((name.clone(), text));
+        }
+    }
+    let rest = HttpRequest::get(url, None);
+    Ok(HttpRequest { method: step.method, body, headers: all, ..rest })
 }
 
 /// The message about a zone that is not known.

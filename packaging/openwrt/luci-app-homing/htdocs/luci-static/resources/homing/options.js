@@ -32,6 +32,7 @@ return baseclass.extend({
 		report: {
 			ping: 'a secret; it belongs into a file',
 			metrics_file: 'the full build alone writes it',
+			notify: 'the full build alone sends messages',
 			status_page: 'the full build alone writes it; the overview shows the same'
 		}
 	},
