@@ -2,15 +2,17 @@
 //!
 //! The zone is read once, at the start: a sandbox may forbid it later.
 
+use std::error::Error;
 use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tz::{TimeZone, TimeZoneSettings};
+
 use super::clock::{self, rfc3339_seconds};
 use super::disk;
 use crate::core::time::Timestamp;
-use crate::core::wire::time_zone::TimeZone;
 
 /// The clocks that people read, by their zone.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,8 @@ impl Clocks {
     /// where that is unknown.
     pub fn here() -> Self {
         static HERE: OnceLock<Option<TimeZone>> = OnceLock::new();
-        Self(HERE.get_or_init(|| zone(std::env::var_os("TZ"))).as_ref())
+        let named = || std::env::var_os("TZ").map(|name| name.to_string_lossy().into_owned());
+        Self(HERE.get_or_init(|| zone(&named().unwrap_or_else(|| "localtime".into()))).as_ref())
     }
 
     /// The moment in RFC 3339's form with whole seconds: with this zone's offset, in UTC with `Z`.
@@ -56,8 +59,9 @@ impl Clocks {
     /// `moment` in this zone, as [`rfc3339_seconds`] shows one in UTC; with the offset in seconds and its
     /// name, except in UTC.
     fn shifted(self, moment: Timestamp) -> (String, Option<(i32, &'static str)>) {
-        let offset = self.0.and_then(|zone| zone.at(moment));
-        let offset = offset.map(|offset| (offset.seconds, &*offset.name));
+        let seconds = i64::try_from(moment.millis() / 1000).unwrap_or(i64::MAX);
+        let offset = self.0.and_then(|zone| zone.find_local_time_type(seconds).ok());
+        let offset = offset.map(|offset| (offset.ut_offset(), offset.time_zone_designation()));
         let offset = offset.filter(|(_, name)| *name != "UTC");
         let (seconds, _) = offset.unwrap_or_default();
         let span = Duration::from_secs(seconds.unsigned_abs().into());
@@ -130,26 +134,19 @@ fn minute(time: &str) -> &str {
     time.get(..5).unwrap_or_default()
 }
 
-/// The zone that `TZ` names (tzset(3)): a file, or a rule; the system's where it is not set.
-fn zone(variable: Option<std::ffi::OsString>) -> Option<TimeZone> {
-    /// The directory of the system's zones.
-    const ZONES: &str = "/usr/share/zoneinfo";
-    let Some(named) = variable else { return of_file(Path::new("/etc/localtime")) };
-    let named = named.into_string().ok()?;
-    let named = named.strip_prefix(':').unwrap_or(&named);
-    // Where the path is absolute, it alone counts.
-    let of_file = || of_file(&Path::new(ZONES).join(named));
-    if named.is_empty() { None } else { of_file().or_else(|| TimeZone::from_rule(named)) }
+/// The zone that `name` names as `TZ` may (tzset(3)): a file, or a rule; `localtime` is the system's.
+fn zone(name: &str) -> Option<TimeZone> {
+    TimeZoneSettings::new(&["/usr/share/zoneinfo"], read).parse_posix_tz(name).ok()
 }
 
-/// The zone in the file at `path`.
-fn of_file(path: &Path) -> Option<TimeZone> {
+/// The content of the file of a zone at `path`.
+fn read(path: &str) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     /// More than any zone takes, in bytes.
     const MOST: u64 = 64 << 10;
-    let (file, _) = disk::open_named(path).ok()??;
+    let (file, _) = disk::open_named(Path::new(path))?.ok_or("it is no file")?;
     let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes).ok()?;
-    TimeZone::from_file(&bytes)
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -159,9 +156,12 @@ mod tests {
     /// 2026-11-30T22:05:07Z, a Monday.
     const NOW: u64 = 1_796_076_307;
 
+    fn clocks(rule: &str) -> Clocks {
+        Clocks(Some(Box::leak(Box::new(zone(rule).unwrap()))))
+    }
+
     fn berlin() -> Clocks {
-        let zone = TimeZone::from_rule("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        Clocks(Some(Box::leak(Box::new(zone))))
+        clocks("CET-1CEST,M3.5.0,M10.5.0/3")
     }
 
     fn at(seconds: u64) -> Timestamp {
@@ -200,17 +200,14 @@ mod tests {
         let shown = berlin().shown("2026-11-30T22:05:07Z");
         assert_eq!(shown.as_deref(), Some("2026-11-30T23:05:07+01:00"));
         assert_eq!(berlin().shown("22:05:07"), None);
-        let west = Box::leak(Box::new(TimeZone::from_rule("NST3:30").unwrap()));
-        assert_eq!(Clocks(Some(west)).rfc3339(at(0)), "2026-11-30T18:35:07-03:30");
+        assert_eq!(clocks("NST3:30").rfc3339(at(0)), "2026-11-30T18:35:07-03:30");
     }
 
     #[test]
     fn a_zone_is_named_by_a_rule_or_a_file_and_else_unknown() {
-        let named = |text: &str| zone(Some(text.into()));
-        assert_eq!(named("CET-1"), TimeZone::from_rule("CET-1"));
-        assert_eq!(named(":CET-1"), TimeZone::from_rule("CET-1"));
+        assert_eq!(clocks("CET-1").rfc3339(at(0)), "2026-11-30T23:05:07+01:00");
         for unknown in ["", ":", "Mars/Olympus", "/dev/null", "/dev/zero", "/etc/passwd", "UTC+"] {
-            assert_eq!(named(unknown), None, "{unknown}");
+            assert_eq!(zone(unknown), None, "{unknown}");
         }
     }
 }

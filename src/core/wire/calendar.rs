@@ -43,11 +43,9 @@ pub fn iso8601(moment: Timestamp) -> String {
     format!("{year:04}-{:02}-{day:02}T{clock}Z", month + 1)
 }
 
-/// The last second of the year 9999, from the epoch.
-pub const LAST: u64 = 253_402_300_799;
-
 /// The days from the epoch to the moment, and its time of day as `10:31:29`.
 fn split(moment: Timestamp) -> (u64, String) {
+    const LAST: u64 = 253_402_300_799;
     let seconds = (moment.millis() / 1000).min(LAST);
     let (days, clock) = (seconds / DAY, seconds % DAY);
     let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
@@ -76,30 +74,14 @@ pub fn http_date(text: &str) -> Option<Timestamp> {
     let mut parts = clock.splitn(3, ':').map(|part| number(part, 60));
     let mut part = || parts.next().flatten();
     let seconds = part()? * 3600 + part()? * 60 + part()?;
-    let days = days_before_year(year) + days_before_month(year, place);
-    let days = days + number(day, 31)?.saturating_sub(1);
+    let years = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum::<u64>();
+    let months = MONTHS[..place].iter().map(|(_, length)| length).sum::<u64>();
+    let leap_day = u64::from(place > 1 && is_leap(year));
+    let days = years + months + leap_day + number(day, 31)?.saturating_sub(1);
     Some(Timestamp::from_secs(if year < 1970 { 0 } else { days * DAY + seconds }))
 }
 
-/// The days from the epoch to the beginning of `year`, 0 for one before 1970.
-pub fn days_before_year(year: u64) -> u64 {
-    (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum()
-}
-
-/// The days from the beginning of `year` to that of a month, counted from 0 for January; 12 is the end
-/// of the year.
-pub fn days_before_month(year: u64, month: usize) -> u64 {
-    let days: u64 = MONTHS.iter().take(month).map(|(_, length)| length).sum();
-    days + u64::from(month > 1 && is_leap(year))
-}
-
-/// The year, `days` days after the epoch.
-pub fn year_of(days: u64) -> u64 {
-    date(days).0
-}
-
-/// Whether `year` has a leap day.
-pub fn is_leap(year: u64) -> bool {
+fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
 }
 

@@ -8,7 +8,5 @@ pub mod gateway;
 pub mod in_words;
 pub mod key_file;
 pub mod stun;
-#[cfg(feature = "pages")]
-pub mod time_zone;
 pub mod tsig;
 pub mod whoami;
