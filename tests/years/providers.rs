@@ -57,6 +57,9 @@ pub trait Service {
     /// Carries out a request that arrives at `now`.
     fn serve(&mut self, request: &HttpRequest, now: Millis) -> Reply;
 
+    /// Notes that nobody hears the last answer, so that nobody can go by it.
+    fn unheard(&mut self) {}
+
     /// What the records of `host` hold.
     fn records(&self, host: &str) -> Records;
 

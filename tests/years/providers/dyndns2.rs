@@ -99,6 +99,11 @@ impl Service for Dyndns2 {
         reply
     }
 
+    fn unheard(&mut self) {
+        // It is 0 after any other answer than a refusal.
+        self.refused = self.refused.saturating_sub(1);
+    }
+
     fn records(&self, host: &str) -> Records {
         self.records.get(host).cloned().unwrap_or_default()
     }

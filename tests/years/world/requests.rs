@@ -153,6 +153,9 @@ impl World {
                 Some(Complaint::TooMany { own: false }) | None => {}
             }
         }
+        if carries_out && (is_lost || fails) {
+            self.service(service).unheard();
+        }
         if is_lost {
             // The connection breaks, or nothing comes at all.
             if self.chance.once_in(2) {
