@@ -4,11 +4,13 @@ Knows nothing of what is measured. What a program writes goes to `folder`/state.
 """
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 
-from lab import CLEAN_PATH, DEVICE, Certificates, output
+from lab import CLEAN_PATH, DEVICE, Certificates, output, spawn, wait
 
 SETTLE = "100ms"                 # Homing's default, written into its configuration all the same
 
@@ -38,6 +40,9 @@ class Program:
     def absent(self):
         """Why there is no figure for it."""
         return f"{self.name}: not installed (apt-get install {self.package})"
+
+    def kick(self, pid, folder):
+        """What a hook does after a change of address; nothing for a program that watches."""
 
 
 class Homing(Program):
@@ -148,6 +153,11 @@ custom bench:{start} {{
         (folder / "inadyn.conf").write_text(text)
 
 
+    def kick(self, pid, folder):
+        """Lets the daemon look at the address now."""
+        os.kill(pid, signal.SIGUSR2)
+
+
 class Ddclient(Program):
     """ddclient 3.10 or later; it puts all hosts in one request and starts ip(8) to look."""
 
@@ -168,6 +178,10 @@ class Ddclient(Program):
         """The command line of the daemon, in the foreground, at its default interval."""
         return [*self.once(folder), "-foreground", "-daemon=300"]
 
+    def kick(self, pid, folder):
+        """Runs it once more, as its hooks of dhclient and pppd do."""
+        wait(spawn(self.once(folder), folder))
+
     def configure(self, folder, setup, port):
         """Writes the configuration."""
         tls = setup.certificates
@@ -181,7 +195,7 @@ class Ddclient(Program):
         config.write_text("\n".join([
             "syslog=no", f"pid={folder}/pid", f"ssl={'yes' if tls else 'no'}",
             *([f"ssl_ca_file={tls.bundle}"] if tls else []), source, "protocol=dyndns2",
-            f"server=127.0.0.1:{port}", "login=user", "password=secret",
+            f"server=127.0.0.1:{port}", "login=user", "password=secret", "min-interval=0",
             ",\\\n".join(setup.names())]) + "\n")
 
 

@@ -742,6 +742,11 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable { name: "STATE_DIRECTORY", feature: None, doc: "As --state-dir; set by systemd" },
     Variable { name: "NO_COLOR", feature: None, doc: "When set, log without colours" },
+    Variable {
+        name: "TZ",
+        feature: Some(Feature::Pages),
+        doc: "The time zone of what people read [that of /etc/localtime]",
+    },
 ];
 
 /// The command called `name`; the daemon has no name.
