@@ -3,6 +3,7 @@
 //! `dev1.token.receipt` lies beside `dev1.token` and travels with it. The token side writes it;
 //! modules that need a token's id, limits or end read it. A readable, versioned JSON file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io;
@@ -37,6 +38,8 @@ pub struct Receipt {
     pub api: Api,
     /// The duties that it was issued for.
     pub duties: Vec<Duty>,
+    /// The ids of these hosts' zones at the provider, where a token may not ask for them.
+    pub zone_ids: Vec<(Hostname, String)>,
     /// When it was made, by the server's clock.
     pub created: Option<Timestamp>,
     /// The limits of its life and use.
@@ -156,6 +159,7 @@ impl Receipt {
             server: server.to_owned(),
             api: Api::Rows,
             duties: Vec::new(),
+            zone_ids: Vec::new(),
             created: None,
             limits: Limits::default(),
             seal: Seal::of(secret)?,
@@ -193,6 +197,13 @@ impl Receipt {
             }
             (None, None, Some(_)) => Proof::Narrow,
         }
+    }
+
+    /// The zone of `host` with its id, if both are known.
+    pub fn zone_of(&self, host: &Hostname) -> Option<(&Hostname, &str)> {
+        let duty = self.duties.iter().find(|duty| duty.host == *host)?;
+        let (zone, id) = self.zone_ids.iter().find(|(zone, _)| *zone == duty.zone)?;
+        Some((zone, id))
     }
 
     /// The ids in the receipt: of its own token, and of those that it replaces.
@@ -238,6 +249,8 @@ struct Form {
     server: String,
     policies: String,
     hosts: Vec<HostForm>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    zone_ids: BTreeMap<String, String>,
     created: Option<String>,
     expires: Option<String>,
     max_age: Option<String>,
@@ -317,6 +330,11 @@ fn text(receipt: &Receipt) -> String {
         server: receipt.server.clone(),
         policies: word(receipt.api).to_owned(),
         hosts: receipt.duties.iter().map(HostForm::of).collect(),
+        zone_ids: receipt
+            .zone_ids
+            .iter()
+            .map(|(zone, id)| (zone.to_string(), id.clone()))
+            .collect(),
         created: moment(receipt.created),
         expires: moment(receipt.expires()),
         max_age: receipt.limits.max_age.map(period),
@@ -362,12 +380,18 @@ fn parse(text: &str) -> Result<Receipt, ReceiptFault> {
             .ok_or_else(|| damaged(&"the fingerprint is not one"))?,
     };
     let duties: Result<Vec<_>, _> = form.hosts.iter().map(HostForm::duty).collect();
+    let no_name = |name: &str| damaged(&format!("{name:?} is not a host name"));
+    let zone_id = |(zone, id): (String, String)| {
+        let zone = zone.parse().map_err(|_| no_name(&zone))?;
+        Ok((zone, id))
+    };
     Ok(Receipt {
         id: form.id.as_ref().map(id).transpose()?,
         name: form.name,
         server: form.server,
         api: api.ok_or_else(|| damaged(&"the form of the policies is not known"))?,
-        duties: duties.map_err(|name| damaged(&format!("{name:?} is not a host name")))?,
+        duties: duties.map_err(no_name)?,
+        zone_ids: form.zone_ids.into_iter().map(zone_id).collect::<Result<_, _>>()?,
         created: moment(&form.created)?,
         limits: Limits {
             max_age: span(&form.max_age)?,
@@ -480,6 +504,7 @@ mod tests {
                 zone: "example.com".parse().unwrap(),
                 families: PerFamily { v4: true, v6: false },
             }],
+            zone_ids: vec![("example.com".parse().unwrap(), "Z0123456789".to_owned())],
             created: Some(Timestamp::from_secs(1_800_000_000)),
             limits: Limits {
                 max_age: Some(Duration::from_secs(365 * 86400)),

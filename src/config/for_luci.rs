@@ -57,8 +57,9 @@ fn options(provider: &Provider) -> Vec<&str> {
 
 fn needs(provider: &Provider) -> Vec<&'static str> {
     let entry = provider.http.as_ref();
-    let login =
-        provider.manners().secret == SecretKind::Password && provider.login == Login::Username;
+    let login = provider.manners().secret == SecretKind::Password
+        && provider.login == Login::Username
+        && !entry.is_some_and(|entry| entry.login_in_secret);
     let zone = provider.zone.is_none()
         && entry.is_some_and(|entry| entry.names_zone() && !entry.finds_zone());
     let required = entry.is_some_and(|entry| !entry.required_options().is_empty());

@@ -670,7 +670,10 @@ fn username(
     provider: Option<&Provider>,
     notes: &mut Notes,
 ) -> Option<String> {
-    let wants = provider.map(|provider| (provider.manners().secret, provider.login));
+    let is_in_secret =
+        |provider: &Provider| provider.http.as_ref().is_some_and(|entry| entry.login_in_secret);
+    let wants = provider.filter(|provider| !is_in_secret(provider));
+    let wants = wants.map(|provider| (provider.manners().secret, provider.login));
     match (section.get("username"), wants) {
         (Some(setting), _) => unquoted(&setting, login, notes),
         (None, Some((SecretKind::Password, Login::Username))) => {

@@ -377,7 +377,7 @@ fn needs(provider: &Provider) -> String {
 pub(super) fn secret_form(provider: &Provider) -> &'static str {
     let Some(entry) = &provider.http else { return "" };
     match (entry.secret_parts, entry.key.as_deref()) {
-        _ if entry.login_in_secret => " with LOGIN:SECRET in it",
+        _ if entry.login_in_secret => ", or the file alone with LOGIN:SECRET in it",
         (_, Some("google")) => ", the service account's key file in JSON",
         (_, Some(_)) => ", a private key in PEM form",
         (2, None) => " with two parts, separated by a colon",

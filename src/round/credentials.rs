@@ -88,8 +88,11 @@ impl<'a> CredentialReader<'a> {
             void_since,
         };
         let api_url = provider.api_url.as_deref().unwrap_or_default();
-        let terms = receipt.map(|receipt| terms(&receipt, &host.host.key.host, api_url));
-        Ok(HostAccess { credential, identity, about, fingerprint, server, place, terms })
+        let name = &host.host.key.host;
+        let zone = receipt.as_ref().ok().and_then(|receipt| receipt.zone_of(name));
+        let zone = zone.map(|(zone, id)| (zone.clone(), id.to_owned()));
+        let terms = receipt.map(|receipt| terms(&receipt, name, api_url));
+        Ok(HostAccess { credential, identity, about, fingerprint, server, place, zone, terms })
     }
 
     fn known(&mut self, provider: &Provider) -> &KnownProvider {
@@ -134,7 +137,8 @@ fn credential(
                 let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
                 format!("{holder} {form}")
             };
-            let (found, secret) = entry.credential_in(&secret).map_err(wrong)?;
+            let (found, secret) =
+                entry.credential_in(&secret, host.username.is_some()).map_err(wrong)?;
             (found.or(login), secret)
         }
         None => (login, secret),

@@ -25,7 +25,7 @@ pub fn drafts(engine: &Engine, requests: &[Request]) -> Vec<String> {
             let (subject, access) = engine.round.subject(place);
             let host = &subject.host;
             let entry = engine.memory().entry(&host.key);
-            if needs_zone(subject, entry) {
+            if access.zone.is_none() && needs_zone(subject, entry) {
                 let details = Details::of(host, entry);
                 let job = ZoneJob {
                     provider: &subject.provider,

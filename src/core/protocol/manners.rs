@@ -394,9 +394,9 @@ impl Manners {
         self.own_keys.contains(&ProviderKey::Set)
     }
 
-    /// Whether its secrets are tokens of an issuer, each with a receipt beside its file.
+    /// Whether its secrets are tokens of an issuer, each with a receipt beside its file; a key has none.
     pub fn has_receipts(&self) -> bool {
-        self.secret == SecretKind::Token && self.tokens.is_some()
+        self.secret != SecretKind::Key && self.tokens.is_some()
     }
 }
 

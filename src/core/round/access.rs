@@ -1,6 +1,7 @@
 //! A host's access to its provider: the credential, and what its holds depend on.
 
 use crate::core::memory::Destination;
+use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
 use crate::core::secret::Fingerprint;
 use crate::core::token::upkeep::{NoTerms, Terms};
@@ -20,6 +21,8 @@ pub struct HostAccess {
     pub server: Fingerprint,
     /// Where the host's records are; its zone only if it is configured.
     pub place: Destination,
+    /// The zone in the secret's receipt with its id, for which the secret itself may not ask.
+    pub zone: Option<(Hostname, String)>,
     /// The terms in the secret's receipt.
     pub terms: Result<Terms, NoTerms>,
 }

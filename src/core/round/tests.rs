@@ -47,7 +47,8 @@ fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
     let credential = Credential { login: name.to_owned(), secret: Secret::new("s3cret") };
     let (identity, about, server) = (fingerprint, fingerprint, fingerprint);
     let terms = Err(NoTerms::NoReceipt);
-    let access = HostAccess { credential, identity, about, fingerprint, server, place, terms };
+    let access =
+        HostAccess { credential, identity, about, fingerprint, server, place, zone: None, terms };
     (subject, access)
 }
 
@@ -459,6 +460,7 @@ mod at_desec {
             fingerprint: print,
             server: place,
             place: Destination { fingerprint: place, zone: None, void_since: None },
+            zone: None,
             terms: Err(NoTerms::NoReceipt),
         }
     }

@@ -11,6 +11,7 @@ use super::{Case, Now, Round, Shell, Stage, has_something_to_say};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, Entry, ZoneKey};
+use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome, Rejection};
 use crate::core::plan::Details;
 use crate::core::protocol::manners::ZoneNeed;
@@ -37,6 +38,11 @@ impl Round {
         let wanting: Vec<usize> =
             self.ready.iter().copied().filter(|place| self.wants_zone(*place)).collect();
         for place in wanting {
+            if let Some((zone, id)) = self.cases[place].access.zone.clone() {
+                self.cases[place].zone_asked = true;
+                self.have_zone(place, &zone, Some(id));
+                continue;
+            }
             let Case { subject, access, .. } = &self.cases[place];
             let (bind, queue) = (subject.host.bind, subject.queue());
             let provider = subject.provider.name.to_string();
@@ -95,15 +101,7 @@ impl Round {
             ZoneAnswer::Silent => {
                 self.without_zones.none.push((provider, bind));
             }
-            ZoneAnswer::Zone(zone, id) => {
-                let zone_key = |zone| ZoneKey { provider: provider.clone(), zone };
-                self.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
-                if self.entry_mut(place).settle_zone(&zone, id) {
-                    // What was set in another zone is void: records that seemed right are sent too.
-                    self.host_report(place).ask_again = true;
-                    self.join_lane(place);
-                }
-            }
+            ZoneAnswer::Zone(zone, id) => self.have_zone(place, &zone, id),
             ZoneAnswer::NoZone => {
                 let detail = format!("no zone of this account holds {}", subject.host.key.host);
                 let outcome = Outcome::rejected(Rejection::Host, detail);
@@ -120,6 +118,18 @@ impl Round {
             self.ready.insert(place);
         }
         self.take_up(place, now, spread);
+    }
+
+    /// Notes the zone of a host, and its id where the provider has ids.
+    fn have_zone(&mut self, place: usize, zone: &Hostname, id: Option<String>) {
+        let provider = self.cases[place].subject.provider.name.to_string();
+        let zone_key = |zone| ZoneKey { provider: provider.clone(), zone };
+        self.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
+        if self.entry_mut(place).settle_zone(zone, id) {
+            // What was set in another zone is void: records that seemed right are sent too.
+            self.host_report(place).ask_again = true;
+            self.join_lane(place);
+        }
     }
 
     /// Settles a host whose zone could not be found: it sends nothing more in this round.

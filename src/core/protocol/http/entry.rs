@@ -42,7 +42,7 @@ pub struct Entry {
     pub secret_parts: usize,
     /// The form of the key file that the secret is, if it is one: `google` or `pem`.
     pub key: Option<Text>,
-    /// Whether the secret holds its login as well: `LOGIN:SECRET`.
+    /// Whether the secret of a host without a login holds its login as well: `LOGIN:SECRET`.
     pub login_in_secret: bool,
     /// The issuer of its tokens, if `homing token` can make them.
     pub tokens: Option<Issuer>,
@@ -506,17 +506,23 @@ impl Entry {
 
     /// Whether a login is used beside the secret.
     pub fn needs_login(&self) -> bool {
-        !self.login_in_secret
-            && (self.sign.as_ref().is_some_and(Sign::needs_login)
-                || ["login", "basic"].iter().any(|name| self.uses(name)))
+        self.sign.as_ref().is_some_and(Sign::needs_login)
+            || ["login", "basic"].iter().any(|name| self.uses(name))
     }
 
-    /// The login, if the secret holds it, and the secret in `text`; the error says which form is wanted.
-    pub fn credential_in(&self, text: &Secret) -> Result<(Option<String>, Secret), String> {
-        if self.login_in_secret {
+    /// The login, if the secret holds it, and the secret in `text`, of a host that `has_login` beside
+    /// its secret; the error says which form is wanted.
+    pub fn credential_in(
+        &self,
+        text: &Secret,
+        has_login: bool,
+    ) -> Result<(Option<String>, Secret), String> {
+        if self.login_in_secret && !has_login {
             let parts = text.expose().split_once(':');
             let parts = parts.filter(|(login, secret)| !login.is_empty() && !secret.is_empty());
-            let (login, secret) = parts.ok_or("must be LOGIN:SECRET, with a colon between")?;
+            let (login, secret) = parts.ok_or(
+                "must be LOGIN:SECRET, with a colon between; or write username in its [[host]]",
+            )?;
             return Ok((Some(login.to_owned()), Secret::new(secret)));
         }
         let mut parts = text.expose().splitn(self.secret_parts, ':');
@@ -1062,7 +1068,7 @@ mod tests {
 
     /// The login and the secret in `content`, or what is wrong with it.
     fn credential(entry: &Entry, content: &str) -> String {
-        match entry.credential_in(&Secret::new(content)) {
+        match entry.credential_in(&Secret::new(content), false) {
             Ok((login, secret)) => {
                 format!("{} {}", login.unwrap_or_else(|| "-".into()), secret.expose())
             }
@@ -1093,10 +1099,14 @@ mod tests {
     fn a_secret_may_hold_its_login_or_one_for_each_family() {
         let login = vec![(ProviderKey::Login, text("file"))];
         let both = entry("https://a.example/?u={login}&k={secret}", login);
-        assert!(!both.needs_login());
+        assert!(both.needs_login());
         assert_eq!(credential(&both, "me:se:cret"), "me se:cret");
-        assert_eq!(credential(&both, "secret"), "must be LOGIN:SECRET, with a colon between");
-        assert_eq!(credential(&both, ":secret"), "must be LOGIN:SECRET, with a colon between");
+        let beside = both.credential_in(&Secret::new("se:cret"), true);
+        assert_eq!(beside, Ok((None, Secret::new("se:cret"))));
+        for content in ["secret", ":secret"] {
+            let wrong = credential(&both, content);
+            assert!(wrong.starts_with("must be LOGIN:SECRET, with a colon between;"), "{wrong}");
+        }
         let each = entry("https://a.example/{secret.family}?ip={address}", Vec::new());
         assert_eq!(credential(&each, "one two"), "- one two");
         let wrong = credential(&each, "one two three");

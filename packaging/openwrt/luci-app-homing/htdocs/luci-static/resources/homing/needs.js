@@ -10,7 +10,7 @@
 var FORMS = {
 	'two-parts': _('It has two parts; write a colon between them.'),
 	'three-parts': _('It has three parts; write colons between them.'),
-	'login-and-secret': _('Write LOGIN:SECRET.'),
+	'login-and-secret': _('Write the secret; without a username, LOGIN:SECRET.'),
 	'one-each-family': _('It is one secret, or one for IPv4 and one for IPv6 with a blank between.')
 };
 
