@@ -70,6 +70,8 @@ mod requests;
 mod rfc2136;
 #[cfg(feature = "tokens")]
 mod rounds;
+#[cfg(all(feature = "cloud", feature = "tokens"))]
+mod route53_keys;
 mod sandbox;
 #[cfg(feature = "manual")]
 mod schema;

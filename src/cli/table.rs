@@ -404,6 +404,9 @@ pub const COMMANDS: &[Command] = &[
 /// The commands that make new tokens.
 const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
 
+/// The commands about tokens.
+const TOKENS: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
+
 /// The commands that may use the management token.
 const MANAGING: &[Verb] =
     &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke, Verb::Init];
@@ -640,17 +643,18 @@ pub const OPTIONS: &[Opt] = &[
         flag: Flag::ManagementUser,
         long: "management-user",
         value: Some("USER"),
-        commands: Some(FRESH),
-        doc: "Make tokens as this USER (PowerDNS on Rails)",
-        more: "The user needs the role \"Auth token\". If it also owns the domain, missing \
-            records are created.",
+        commands: Some(TOKENS),
+        doc: "Act as this USER (PowerDNS on Rails, Route 53)",
+        more: "At PowerDNS on Rails the user needs the role \"Auth token\"; if it also owns the \
+            domain, missing records are created. At Route 53 it is the id of an access key that may \
+            use IAM, and its secret is the password.",
         ..SWITCH
     },
     Opt {
         flag: Flag::ManagementPasswordFile,
         long: "management-password-file",
         value: Some("FILE"),
-        commands: Some(FRESH),
+        commands: Some(TOKENS),
         doc: "Read that user's password from FILE",
         more: "It is the first line of the file. Without this option, Homing asks for it on a \
             terminal.",

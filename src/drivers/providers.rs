@@ -367,6 +367,9 @@ fn needs(provider: &Provider) -> String {
     }
     .to_owned();
     needs.push_str(secret_form(provider));
+    if provider.http.as_ref().is_some_and(|entry| entry.login_in_secret) {
+        needs.push_str(", or the file alone with LOGIN:SECRET in it");
+    }
     if wants_zone(provider) {
         needs.push_str("; zone, the domain at the provider");
     }
@@ -377,7 +380,6 @@ fn needs(provider: &Provider) -> String {
 pub(super) fn secret_form(provider: &Provider) -> &'static str {
     let Some(entry) = &provider.http else { return "" };
     match (entry.secret_parts, entry.key.as_deref()) {
-        _ if entry.login_in_secret => ", or the file alone with LOGIN:SECRET in it",
         (_, Some("google")) => ", the service account's key file in JSON",
         (_, Some(_)) => ", a private key in PEM form",
         (2, None) => " with two parts, separated by a colon",

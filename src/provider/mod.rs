@@ -7,6 +7,8 @@ pub mod desec;
 pub mod hosts_file;
 pub mod name_server;
 pub mod rails;
+#[cfg(feature = "cloud")]
+pub mod route53;
 mod trouble;
 
 pub use self::trouble::Trouble;

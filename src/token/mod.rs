@@ -8,10 +8,13 @@ mod desec;
 mod files;
 mod holder;
 mod key;
+mod limits;
 mod management;
 mod progress;
 mod proof;
 mod rails;
+#[cfg(feature = "cloud")]
+mod route53;
 mod show;
 mod subject;
 
@@ -31,6 +34,7 @@ use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
+use crate::core::token::route53::is_key_id;
 use crate::net::http::Clients;
 use crate::os::clock;
 use crate::os::disk;
@@ -64,6 +68,11 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             let judged = match issuer {
                 Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,
                 Issuer::Rails => rails::of_tokens(config, part).await,
+                #[cfg(feature = "cloud")]
+                Issuer::Route53 => route53::of_tokens(config, part).await,
+                // The configuration refuses the provider.
+                #[cfg(not(feature = "cloud"))]
+                Issuer::Route53 => Ok((Exit::Right, Vec::new())),
                 Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
             };
             match judged {
@@ -81,6 +90,10 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
         let done = match (issuer, part.action) {
             (Issuer::NameServer, _) => key::run(config, part).await,
             (Issuer::Rails, _) => rails::run(config, part).await,
+            #[cfg(feature = "cloud")]
+            (Issuer::Route53, _) => route53::run(config, part).await,
+            #[cfg(not(feature = "cloud"))]
+            (Issuer::Route53, _) => Ok(Exit::Right),
             (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
             (Issuer::Account, _) => desec::issue::run(config, part, quiet).await,
         };
@@ -94,6 +107,9 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
     let mut parts: Vec<(Issuer, TokenCommand)> = Vec::new();
     let part = |hosts| TokenCommand { hosts, ..command.clone() };
     if command.hosts.is_empty() {
+        if command.id.as_ref().is_some_and(is_key_id) {
+            return Ok(vec![(Issuer::Route53, part(Vec::new()))]);
+        }
         let is_of_account = command.all_tokens || command.id.is_some();
         let has_hosts = |&issuer: &Issuer| {
             config.hosts.iter().any(|host| holder::issuer(config, host) == Some(issuer))

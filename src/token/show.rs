@@ -151,7 +151,8 @@ pub fn table(
     }
     let has_rows = |token: &Audited| {
         let by_policies = matches!(token.by, By::Itself | By::Management);
-        by_policies && token.rows.as_ref().is_some_and(|rows| !rows.is_empty())
+        let is_default = |row: &Row| row.rule.is_default();
+        by_policies && token.rows.as_ref().is_some_and(|rows| rows.iter().any(is_default))
     };
     if audited.iter().any(has_rows) {
         page.add("", PRECEDENCE);
@@ -751,7 +752,7 @@ mod tests {
                 "     28 probes made",
                 r#""router \u{1b}[2J\u{202e}"           expired       2027-01-14  3 days ago"#,
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
-                "  -  expired: the server refuses it",
+                "  -  expired or switched off: the server refuses it",
                 "dev1.example.com                     narrow        2028-01-14  3 days ago",
                 "4 tokens: 1 too powerful, 1 inconclusive, 1 expired, 1 narrow",
             ],
@@ -823,7 +824,7 @@ mod tests {
                 r#""router \u{1b}[2J\u{202e}""#,
                 "                        expired       2027-01-14  3 days ago",
                 "     id: 6be0a87c-0d9a-4228-a3c5-ed5d33f4a807",
-                "  -  expired: the server refuses it",
+                "  -  expired or switched off: the server refuses it",
                 "dev1.example.com        narrow        2028-01-14  3 days ago",
                 "4 tokens: 1 too powerful, 1 inconclusive, 1 expired, 1",
                 "narrow",
@@ -994,7 +995,7 @@ mod tests {
             r#""probes":28},"#,
             r#"{"hosts":[],"file":null,"id":"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807","#,
             r#""name":"b\u00fcro \ud83c\udfe0\u009b\u007f","by":"management","verdict":"dead","#,
-            r#""findings":[{"finding":"lapsed","weight":"notice","text":"expired: the server refuses it","#,
+            r#""findings":[{"finding":"lapsed","weight":"notice","text":"expired or switched off: the server refuses it","#,
             r#""fix":null}],"not-visible":[],"expires":"2027-01-14T08:00:00Z","#,
             r#""last-used":"2027-01-12T08:00:00Z","created":null,"max-age":null,"max-unused":null,"#,
             r#""idle-end":null,"networks":null,"valid":null,"rows":null,"probes":0}]}"#,

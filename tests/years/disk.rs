@@ -113,6 +113,7 @@ pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostA
     let name = host.host.key.host.as_str();
     let server = hash(&[&subject.place]);
     Ok(HostAccess {
+        zone: None,
         credential: Credential { login: login.clone(), secret: Secret::new(secret) },
         identity,
         about: identity,

@@ -113,6 +113,8 @@ pub enum Issuer {
     NameServer,
     /// The web application of PowerDNS on Rails.
     Rails,
+    /// AWS's management of users and keys (IAM).
+    Route53,
 }
 
 /// When the zone of a host has to be known.
@@ -414,13 +416,13 @@ impl SecretKind {
 
 impl Issuer {
     /// Every issuer, in the order in which their tokens are handled.
-    pub const ALL: [Self; 3] = [Self::Account, Self::NameServer, Self::Rails];
+    pub const ALL: [Self; 4] = [Self::Account, Self::NameServer, Self::Rails, Self::Route53];
 
     /// The issuers that an entry may name as its `tokens`, in the order of [`WORDS`](Self::WORDS).
-    pub const NAMED: [Self; 1] = [Self::Account];
+    pub const NAMED: [Self; 2] = [Self::Account, Self::Route53];
 
     /// The words for [`NAMED`](Self::NAMED) in an entry.
-    pub const WORDS: [&'static str; 1] = ["desec"];
+    pub const WORDS: [&'static str; 2] = ["desec", "route53"];
 
     /// Whether its tokens can hold that byte: those of deSEC are Python's URL-safe Base64.
     pub fn is_of_token(self, byte: u8) -> bool {
@@ -428,6 +430,8 @@ impl Issuer {
             Self::Account => b"-_",
             Self::NameServer => b"+/=",
             Self::Rails => b"",
+            // The key's id and its secret, which is Base64.
+            Self::Route53 => b":+/=",
         };
         byte.is_ascii_alphanumeric() || signs.contains(&byte)
     }

@@ -44,10 +44,16 @@ pub enum Finding {
     ChangesByDefault(Hostname),
     /// It may create records (`PowerDNS` on Rails).
     CreatesRecords,
-    /// It may delete records (`PowerDNS` on Rails).
+    /// It may delete records, which is not its job.
     DeletesRecords,
     /// It may change this, which is not its job (`PowerDNS` on Rails).
     MayChange(RailsEntry),
+    /// It belongs to the root user of the account (AWS).
+    IsRoot,
+    /// It may do this, which has nothing to do with records.
+    ReachesAccount(&'static str),
+    /// Its user has rights beside its own policy, from this (AWS).
+    HasMore(String),
     /// Something could not be found out.
     Untold {
         /// What could not be found out.
@@ -59,7 +65,7 @@ pub enum Finding {
     NoGrant,
     /// The token does not exist at the server.
     Gone,
-    /// The server no longer accepts it: it has expired.
+    /// The server no longer accepts it: it has expired, or was switched off.
     Lapsed,
     /// It must be able to write this record and may not.
     Lacks {
@@ -184,6 +190,9 @@ impl Finding {
             Self::CreatesRecords => (13, "creates-records"),
             Self::DeletesRecords => (14, "deletes-records"),
             Self::MayChange(_) => (15, "policy-too-broad"),
+            Self::IsRoot => (16, "root"),
+            Self::ReachesAccount(_) => (17, "reaches-account"),
+            Self::HasMore(_) => (18, "more-policies"),
             Self::Untold { .. } => (20, "inconclusive"),
             Self::NoGrant => (21, "inconclusive"),
             Self::Gone => (30, "gone"),
@@ -259,13 +268,18 @@ impl fmt::Display for Finding {
             ),
             Self::DeletesRecords => f.write_str("may delete the records that it may change"),
             Self::MayChange(entry) => write!(f, "may change {}, beyond its job", entry.words()),
+            Self::IsRoot => {
+                f.write_str("belongs to the root user of the account, which can do everything")
+            }
+            Self::ReachesAccount(action) => write!(f, "may also do {action}"),
+            Self::HasMore(what) => write!(f, "has rights beside its own policy, from {what}"),
             Self::Untold { what, why } => write!(f, "not known whether {what}: {why}"),
             Self::NoGrant => f.write_str(
                 "not known what it may change: it has no receipt, and the server cannot show \
                     tokens",
             ),
             Self::Gone => f.write_str("deleted: it does not exist at the server any more"),
-            Self::Lapsed => f.write_str("expired: the server refuses it"),
+            Self::Lapsed => f.write_str("expired or switched off: the server refuses it"),
             Self::Lacks { host, kind } => {
                 write!(f, "may not write {kind} of {host}, so its updates are refused")
             }

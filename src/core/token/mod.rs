@@ -7,6 +7,7 @@ pub mod desec;
 pub mod finding;
 pub mod key;
 pub mod rails;
+pub mod route53;
 pub mod upkeep;
 pub mod verdict;
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `world` | zones, records, the credential; pure |
 //! | `pace` | how often one may ask; pure |
+//! | `iam` | AWS's users, policies and keys, and what policies allow; pure |
 //! | `setup` | a configuration of Homing for a played service |
 //! | `signature` | whether a request is signed as AWS wants it; pure |
 //! | the others | one service each: a request to its answer; pure |
@@ -16,6 +17,7 @@ pub mod digitalocean;
 pub mod duckdns;
 pub mod gandi;
 pub mod hetzner;
+pub mod iam;
 pub mod namecheap;
 pub mod pace;
 pub mod porkbun;
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::http::{self, Answer, Request, decoded_segment};
-use super::script::{Scripted, Wanted};
+use super::script::{Death, Scripted, Wanted};
 use super::serving::{Serves, Shell};
 use pace::Limit;
 use world::World;
@@ -180,6 +182,17 @@ impl Played {
         let passes = nth.saturating_sub(1);
         let wanted = Wanted { method: Some(method.to_owned()), passes, path: None };
         self.shell.add_script(wanted, script);
+    }
+
+    /// Serves `n` more requests and then none; with `performed_last` the last of them takes effect, but
+    /// its answer is lost, too.
+    pub fn die_after(&self, n: usize, performed_last: bool) {
+        self.shell.set_death(Some(Death { left: n, performed_last }));
+    }
+
+    /// Ends what [`Self::die_after`] began.
+    pub fn revive(&self) {
+        self.shell.set_death(None);
     }
 
     /// Everything that was asked so far, oldest first.

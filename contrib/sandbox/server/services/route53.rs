@@ -12,6 +12,7 @@ use roxmltree::{Document, Node};
 use super::super::calendar::timestamp;
 use super::super::chance;
 use super::super::http::Answer;
+use super::iam::{self, Caller, Context};
 use super::pace::Limit;
 use super::signature::{self, Fault, Key};
 use super::world::{Record, World, Zone, content};
@@ -33,11 +34,13 @@ pub const SERVICE: Service = Service {
 
 const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 
-fn login() -> String {
+/// A new id of an access key.
+pub fn login() -> String {
     format!("AKIA{}", chance::text(16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
 }
 
-fn secret() -> String {
+/// A new secret of an access key.
+pub fn secret() -> String {
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+";
     chance::text(40, letters)
 }
@@ -52,23 +55,102 @@ pub fn key(world: &World) -> Key<'_> {
     Key { id, region: "us-east-1", secret, service: "route53" }
 }
 
+/// The service that a request is for: all of them are at one server here.
+fn service(call: &Call<'_>) -> &'static str {
+    match iam::form(&call.request.body).get("Action").map(String::as_str) {
+        _ if call.request.path != "/" => "route53",
+        Some("GetCallerIdentity") => "sts",
+        _ => "iam",
+    }
+}
+
+/// Whose signature a request has.
+fn caller(call: &mut Call<'_>) -> Result<Caller, Fault> {
+    let service = service(call);
+    let id = signature::key_id(call.request).unwrap_or_default().to_owned();
+    let (caller, secret) = match call.world.iam.known(&id, call.now) {
+        Some((name, secret)) => (Caller::User(name), secret),
+        None => (Caller::Own, call.world.secret.clone()),
+    };
+    let id = if caller == Caller::Own { call.world.login.clone() } else { id };
+    let key = Key { id: &id, region: "us-east-1", secret: &secret, service };
+    signature::check(call.request, key, call.now).map(|()| caller)
+}
+
+/// Whether the caller may do that, which only the policies of users limit.
+fn authorized(
+    call: &mut Call<'_>,
+    caller: &Caller,
+    action: &str,
+    resource: &str,
+    mut context: Context,
+) -> Result<(), Answer> {
+    let Caller::User(name) = caller else { return Ok(()) };
+    context.insert("aws:currenttime".to_owned(), vec![iam::date(call.now)]);
+    context.insert("aws:sourceip".to_owned(), vec![call.client.ip().to_string()]);
+    let action = format!("route53:{action}");
+    if call.world.iam.decision(name, &action, resource, &context) == "allowed" {
+        return Ok(());
+    }
+    let arn = call.world.iam.user(name).arn();
+    Err(error(403, "AccessDenied", &iam::not_authorized(&arn, &action, resource)))
+}
+
+/// What a change says to the conditions of policies: names, types and actions.
+fn context(body: &[u8]) -> Context {
+    let changes = changes(body).unwrap_or_default();
+    let all = |value: fn(&Change) -> String| {
+        let mut values: Vec<String> = changes.iter().map(value).collect();
+        values.sort();
+        values.dedup();
+        values
+    };
+    let key = |name: &str| format!("route53:changeresourcerecordsets{name}");
+    [
+        (key("normalizedrecordnames"), all(|change| change.name.replace('*', "\\052"))),
+        (key("recordtypes"), all(|change| change.kind.clone())),
+        (key("actions"), all(|change| change.action.clone())),
+    ]
+    .into()
+}
+
 fn answer(call: &mut Call<'_>) -> Answer {
-    if let Err(fault) = signature::check(call.request, key(call.world), call.now) {
-        return match fault {
-            Fault::Incomplete(text) => error(400, "IncompleteSignature", &text),
-            Fault::Mismatch(text) => error(403, "SignatureDoesNotMatch", &text),
-            Fault::Missing => {
-                error(403, "MissingAuthenticationToken", "Missing Authentication Token")
-            }
-            Fault::UnknownKey => {
-                let text = "The security token included in the request is invalid.";
-                error(403, "InvalidClientTokenId", text)
-            }
-        };
+    let caller = match caller(call) {
+        Ok(caller) => caller,
+        Err(fault) => {
+            return match fault {
+                Fault::Incomplete(text) => error(400, "IncompleteSignature", &text),
+                Fault::Mismatch(text) => error(403, "SignatureDoesNotMatch", &text),
+                Fault::Missing => {
+                    error(403, "MissingAuthenticationToken", "Missing Authentication Token")
+                }
+                Fault::UnknownKey => {
+                    let text = "The security token included in the request is invalid.";
+                    error(403, "InvalidClientTokenId", text)
+                }
+            };
+        }
+    };
+    if call.request.path == "/" {
+        return iam::answer(call, &caller);
     }
     let path = call.path();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match (call.request.method.as_str(), &path[..]) {
+    let method = call.request.method.clone();
+    let zone = path
+        .get(1)
+        .filter(|_| path.len() > 1)
+        .map_or("*".to_owned(), |id| format!("arn:aws:route53:::hostedzone/{id}"));
+    let (action, said) = match (method.as_str(), &path[..]) {
+        ("GET", ["hostedzonesbyname"]) => ("ListHostedZonesByName", Context::new()),
+        ("GET", ["hostedzone"]) => ("ListHostedZones", Context::new()),
+        ("GET", _) => ("ListResourceRecordSets", Context::new()),
+        _ => ("ChangeResourceRecordSets", context(&call.request.body)),
+    };
+    if let Err(refusal) = authorized(call, &caller, action, &zone, said) {
+        return refusal;
+    }
+    match (method.as_str(), &path[..]) {
         ("GET", ["hostedzonesbyname"]) => zones_by_name(call),
         ("GET", ["hostedzone"]) => {
             let zones: String = call.world.zones.iter().map(zone_shown).collect();
@@ -324,7 +406,8 @@ fn escaped_name(name: &str) -> String {
     format!("{}.", escaped(name).replace('*', "\\052"))
 }
 
-fn escaped(text: &str) -> String {
+/// A text in XML.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -36,6 +36,12 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far the moment of a signature may be from the server's.
 const SKEW: Duration = Duration::from_secs(300);
 
+/// The id of the key that `request` says it is signed with.
+pub fn key_id(request: &Request) -> Option<&str> {
+    let (_, credential) = request.header("Authorization")?.split_once("Credential=")?;
+    credential.split('/').next()
+}
+
 /// Checks the signature of `request`, which arrived at `now`.
 pub fn check(request: &Request, key: Key<'_>, now: Duration) -> Result<(), Fault> {
     let header = request.header("Authorization").ok_or(Fault::Missing)?;

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Service;
+use super::iam::Iam;
 use super::pace::Pace;
 
 /// One customer of a service.
@@ -11,6 +12,8 @@ use super::pace::Pace;
 pub struct World {
     /// How far its clock is ahead of the machine's.
     pub ahead: Duration,
+    /// The users and keys beside the account's own; only at AWS.
+    pub iam: Iam,
     /// What is sent beside the secret, such as the id of an access key; else empty.
     pub login: String,
     pub pace: Pace,
@@ -71,6 +74,7 @@ impl World {
     pub fn new(service: Service) -> Self {
         let mut world = Self {
             ahead: Duration::ZERO,
+            iam: Iam::default(),
             login: service.login.map(|login| login()).unwrap_or_default(),
             next: 432_480_875,
             pace: Pace::default(),
@@ -150,7 +154,8 @@ impl World {
 
     /// The parts of the secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.secret.split(':')
+        let keys = self.iam.users.iter().flat_map(|user| &user.keys);
+        self.secret.split(':').chain(keys.map(|key| key.secret.as_str()))
     }
 }
 

@@ -17,6 +17,9 @@ pub mod scene;
 pub mod session;
 #[cfg(feature = "cloud")]
 pub mod sign;
+#[cfg(feature = "cloud")]
+pub mod signing;
+#[cfg(not(feature = "cloud"))]
 mod signing;
 pub mod template;
 pub mod tree;

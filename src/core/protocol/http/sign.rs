@@ -494,7 +494,7 @@ fn encoded(bytes: &[u8], kept: &[u8]) -> String {
 
 /// The bytes that `text` stands for; a percent sign without two digits stands for itself, and so does
 /// a plus sign.
-fn decoded(text: &str) -> Vec<u8> {
+pub fn decoded(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     let mut out = Vec::with_capacity(rest.len());
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -57,13 +57,22 @@ pub fn judge(
         findings.push(Finding::Lapsed);
     }
     findings.extend(judge_limits(&token.limits, token.expires(), now));
-    match token.last_used {
-        None if now.since(token.created) >= YOUNG => findings.push(Finding::NeverUsed),
-        Some(used) if now.since(used) >= STALE => findings.push(Finding::Unused(used)),
-        _ => {}
-    }
+    findings.extend(judge_use(Some(token.created), token.last_used, now));
     sort(&mut findings);
     findings
+}
+
+/// The finding about a token's last use, if that was long ago.
+pub fn judge_use(
+    created: Option<Timestamp>,
+    last_used: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Finding> {
+    match (last_used, created) {
+        (None, Some(created)) if now.since(created) >= YOUNG => Some(Finding::NeverUsed),
+        (Some(used), _) if now.since(used) >= STALE => Some(Finding::Unused(used)),
+        _ => None,
+    }
 }
 
 /// The findings about a token's flags.

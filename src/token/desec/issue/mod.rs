@@ -6,13 +6,11 @@
 //! locked token, the secret stays in memory until the denial has been read back.
 
 mod fresh;
-mod limits;
 mod others;
 mod zone;
 
 use std::time::Duration;
 
-use self::limits::{asked, check_limits};
 use super::job::{aliases, lives, tokens};
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::Config;
@@ -34,6 +32,7 @@ use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::receipt::Receipt;
 use crate::token::files::{Found, TokenFile, lock};
+use crate::token::limits::{self, asked, check_limits};
 use crate::token::progress::Progress;
 use crate::token::{
     Failure, Holder, account, clients, common_provider, holder, management, refuse_double_use,
