@@ -43,6 +43,7 @@ table{border-collapse:collapse;width:100%;margin-top:1rem}
 caption{text-align:left;font-weight:600;padding-bottom:.5rem}
 th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;border-top:1px solid var(--line)}
 th{font-weight:600}
+th:first-child{min-width:12rem}
 th:nth-child(n+3){min-width:8rem}
 .right{color:var(--right)}.waits{color:var(--waits)}.wrong{color:var(--wrong)}
 .right,.waits,.wrong{font-weight:600}
