@@ -42,6 +42,7 @@ fn pages() -> Vec<PathBuf> {
     let root = home::project();
     let pages = fs::read_dir(root.join("contrib/docs")).unwrap();
     let pages = pages.map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
     pages.chain([root.join("README.md")]).collect()
 }
 
