@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::home;
 use homing::core::built_in;
@@ -37,19 +37,10 @@ fn the_page_of_providers_is_what_the_table_says() {
     home::is_made(PAGE, &providers(), "docs");
 }
 
-/// README and the pages.
-fn pages() -> Vec<PathBuf> {
-    let root = home::project();
-    let pages = fs::read_dir(root.join("contrib/docs")).unwrap();
-    let pages = pages.map(|entry| entry.unwrap().path());
-    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
-    pages.chain([root.join("README.md")]).collect()
-}
-
 #[test]
 fn what_the_pages_name_is_there() {
     let mut links = 0;
-    for page in pages() {
+    for page in home::pages() {
         let text = fs::read_to_string(&page).unwrap();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.contains("://")) {

@@ -2,7 +2,7 @@
 //! stumble over. A message has a subject, and says what is wrong and what to do.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::home;
 use crate::support::sources::{files, texts};
@@ -92,21 +92,11 @@ fn no_message_of_the_program_is_a_riddle() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// The pages that people read beside the program's messages.
-fn pages() -> Vec<PathBuf> {
-    let root = home::project();
-    let mut pages: Vec<PathBuf> = fs::read_dir(root.join("contrib/docs"))
-        .expect("it is there")
-        .map(|entry| entry.expect("it can be read").path())
-        .collect();
-    pages.extend(["README.md", "config.example.toml"].map(|name| root.join(name)));
-    pages
-}
-
 #[test]
 fn neither_a_page_nor_the_example_is_a_riddle() {
     let mut found = Vec::new();
-    for path in pages() {
+    let example = home::project().join("config.example.toml");
+    for path in home::pages().into_iter().chain([example]) {
         let text = fs::read_to_string(&path).expect("it can be read");
         let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
         found.extend(complaints(&path, lines));

@@ -250,6 +250,14 @@ pub fn copy_program(from: &Path, to: &Path) {
     assert!(status.success(), "{} cannot be copied", from.display());
 }
 
+/// README and the pages that it names.
+pub fn pages() -> Vec<PathBuf> {
+    let pages = fs::read_dir(project().join("contrib/docs")).expect("pages");
+    let pages = pages.map(|entry| entry.expect("a page").path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    pages.chain([project().join("README.md")]).collect()
+}
+
 /// The directory of the project.
 pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
