@@ -308,6 +308,9 @@ fn a_key_made_by_hand_is_kept_beside_and_a_written_id_is_refused() {
     let (ran, asked) = desk.check(ISSUE, 78);
     assert!(ran.err.contains("remove username"), "{}", ran.err);
     assert_eq!(writes(&asked), [""; 0]);
+    // Where all hosts are meant, such a key needs no management user.
+    let all = desk.home.run(&["token", "issue", "--all"]);
+    assert!(all.code == 0 && all.out.contains("left alone: its key was made by hand"), "{all:?}");
 }
 
 #[test]

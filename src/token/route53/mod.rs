@@ -28,6 +28,7 @@ use crate::core::token::route53::{Job, LONGEST_POLICY, Record, user_in};
 use crate::core::token::{Duty, Limits, SHORTEST};
 use crate::net::http::Clients;
 use crate::os::clock;
+use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
@@ -42,7 +43,13 @@ struct Desk<'a> {
 /// Runs any command except `audit`.
 pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failure> {
     refuse_misfits(command)?;
-    let holders = holder::asked(config, Issuer::Route53, &command.hosts)?;
+    let mut holders = holder::asked(config, Issuer::Route53, &command.hosts)?;
+    if command.hosts.is_empty() && command.id.is_none() {
+        leave_written_ids(&mut holders);
+        if holders.is_empty() {
+            return Ok(Exit::Right);
+        }
+    }
     let provider = common_provider(&holders)?;
     let clients = clients(&holders);
     let management = management_user(command)?.ok_or_else(|| {
@@ -116,6 +123,23 @@ fn key_of(holder: &Holder<'_>, secret: &Secret) -> Result<Credential, Failure> {
         Failure::configuration(format!("its file {what}"), "`homing token issue` writes both")
     })?;
     Ok(Credential { login: username.or(login).unwrap_or_default(), secret })
+}
+
+/// Whether the id of a holder's key is in the configuration, as that of a key made by hand is.
+fn has_written_id(holder: &Holder<'_>) -> bool {
+    holder.hosts.iter().any(|host| host.username.is_some())
+}
+
+/// Leaves out keys made by hand, where all hosts are meant, and says so.
+fn leave_written_ids(holders: &mut Vec<Holder<'_>>) {
+    holders.retain(|holder| {
+        let is_by_hand = has_written_id(holder);
+        if is_by_hand {
+            let what = "left alone: its key was made by hand, because its [[host]] has a username";
+            out(&format!("{}: {what}", holder.label()));
+        }
+        !is_by_hand
+    });
 }
 
 /// Refuses hosts whose key's id is in the configuration: it changes with the key.
