@@ -202,6 +202,11 @@ fn the_built_in_table_is_what_a_user_would_get_by_pasting_it() {
     let renamed: String = pasted
         .lines()
         .filter(|line| !line.starts_with("known-as."))
+        // A build without tokens judges no credential.
+        .filter(|line| {
+            let judges = ["power = ", "reach = "].iter().any(|key| line.starts_with(key));
+            !judges || cfg!(feature = "tokens")
+        })
         .map(|line| match line.strip_prefix("[provider.") {
             Some(name) => {
                 let name = name.trim_end_matches(']').trim_matches('"');
