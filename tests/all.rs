@@ -54,6 +54,8 @@ mod places;
 mod played;
 mod power;
 mod powerdns;
+#[cfg(feature = "tokens")]
+mod powers;
 mod programs;
 mod protocols;
 #[cfg(feature = "tokens")]

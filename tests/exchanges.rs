@@ -21,7 +21,7 @@ use homing::core::outcome::{Outcome, Silence};
 use homing::core::plan::{Details, Request, TakeOver, Update, Wish};
 use homing::core::protocol::draft;
 #[cfg(feature = "tokens")]
-use homing::core::protocol::http::power::PowerTalk;
+use homing::core::protocol::http::power_talk::PowerTalk;
 use homing::core::protocol::http::scene::Session;
 use homing::core::protocol::step::{Ask, Heard, Moment, Step, ZoneAnswer};
 use homing::core::protocol::talk::{Job, Talk, ZoneJob, ZoneTalk};
@@ -353,23 +353,25 @@ fn powers<'a>(
     zone: Option<&'a Hostname>,
 ) -> (String, Vec<String>) {
     let (mut talk, step) = PowerTalk::begin(session, hosts, details, zone);
-    let hear = |heard: Result<Heard, Silence>| match heard {
-        Ok(Heard::Answer(answer)) => talk.hear(Ok(answer)),
-        other => panic!("{other:?}"),
-    };
-    hold(case, &[], step, hear, |report| {
-        assert!(!format!("{report:?}").contains("s3cret"), "{report:?}");
-        let mut words: Vec<String> = Vec::new();
-        words.extend(report.found.iter().map(|it| {
-            let mark = if it.is_narrowest { " (the narrowest, too)" } else { "" };
-            format!("{}{mark}", it.what)
-        }));
-        words.extend(report.untold.iter().map(|(what, why)| format!("unknown: {what}: {why}")));
-        words.extend(report.end.iter().map(|end| format!("ends {end}")));
-        words.extend(report.is_refused.then(|| "the credential is refused".to_owned()));
-        words.extend(report.broken_off.as_ref().map(outcome));
-        if words.is_empty() { "nothing".into() } else { words.join("; ") }
-    })
+    hold(
+        case,
+        &[],
+        step,
+        |heard| talk.hear(heard),
+        |report| {
+            assert!(!format!("{report:?}").contains("s3cret"), "{report:?}");
+            let mut words: Vec<String> = Vec::new();
+            words.extend(report.found.iter().map(|it| {
+                let mark = if it.is_narrowest { " (the narrowest, too)" } else { "" };
+                format!("{}{mark}", it.what)
+            }));
+            words.extend(report.untold.iter().map(|(what, why)| format!("unknown: {what}: {why}")));
+            words.extend(report.end.iter().map(|end| format!("ends {end}")));
+            words.extend(report.is_refused.then(|| "the credential is refused".to_owned()));
+            words.extend(report.broken_off.as_ref().map(outcome));
+            if words.is_empty() { "nothing".into() } else { words.join("; ") }
+        },
+    )
 }
 
 /// A build without tokens has no powers, and says nothing about them.

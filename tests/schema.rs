@@ -94,9 +94,9 @@ fn form(header: &str, key: &str) -> Value {
         ("[[host]]", "when-gone") => words(&["keep", "remove"]),
         (
             "[[host]]",
-            "bind" | "ipv4" | "ipv6" | "key-file" | "key-name" | "password" | "password-file"
-            | "path" | "provider" | "refresh" | "secret-file" | "token" | "token-credential"
-            | "token-env" | "token-file" | "username" | "zone" | "zone-id",
+            "bind" | "expires" | "ipv4" | "ipv6" | "key-file" | "key-name" | "password"
+            | "password-file" | "path" | "provider" | "refresh" | "secret-file" | "token"
+            | "token-credential" | "token-env" | "token-file" | "username" | "zone" | "zone-id",
         ) => text(),
         _ => panic!("tests/schema.rs does not say of what form {key} of {header} is"),
     }

@@ -41,6 +41,8 @@ const FOOT: &str = "\t]\n});\n";
 fn takes(provider: &Provider) -> Vec<&'static str> {
     let manners = provider.manners();
     let fits = |key: &str| match key {
+        // The router's build asks for no powers.
+        "strict-token" => manners.has_receipts(),
         "when-gone" | "gone-after" => provider.removal().is_some(),
         "options" => !options(provider).is_empty(),
         "zone-id" => provider.http.as_ref().is_some_and(|entry| entry.needs_zone_id()),

@@ -130,6 +130,7 @@ impl Context<'_> {
             self.warn_of_other_interfaces(bind, section, &sources, notes);
         }
         let verify = verify(section, manners, notes);
+        let expires = section.parsed("expires", notes, value::moment);
 
         let (Some(at), Some(provider)) = (at, provider) else { return Vec::new() };
         let families = sources.map(|_, source| match source {
@@ -151,6 +152,7 @@ impl Context<'_> {
             path,
             on_change,
             strict_token,
+            expires,
             verify,
         });
         let host = |(_, name)| HostConfig {
@@ -479,9 +481,10 @@ pub(super) fn misfit(key: &str, flag: Option<bool>, manners: &Manners) -> Option
         Scope::Conditional => (!looks && flag == Some(false))
             .then(|| format!("cannot be false: the protocol {word} always overwrites; remove it")),
         Scope::Judged => {
-            let judges = manners.has_receipts() || flag == Some(false);
+            let judges = manners.has_receipts() || manners.has_powers || flag == Some(false);
             (!judges).then(|| {
-                "works only at providers whose tokens `homing token` makes; remove it".to_owned()
+                "works only at providers whose tokens `homing token` makes or checks; remove it"
+                    .to_owned()
             })
         }
         Scope::Described => (!manners.is_described()).then(unused),
@@ -737,10 +740,12 @@ pub(super) fn inline(
     notes.keep(setting.at, &setting.name, secret::one_line(text.as_bytes()))
 }
 
-/// Whether only a token with a proof in its receipt may be used; notes a secret that has no receipt.
+/// Whether only a token with a proof in its receipt may be used, or where there is no receipt, one that
+/// was not found too powerful; notes a secret without the receipt that it needs.
 fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut Notes) -> bool {
     let is_strict = section.flag("strict-token", notes).unwrap_or_default();
-    let setting = section.get("strict-token").filter(|_| is_strict && manners.is_some());
+    let has_receipts = manners.is_some_and(Manners::has_receipts);
+    let setting = section.get("strict-token").filter(|_| is_strict && has_receipts);
     if let (Some(setting), None) = (setting, section.get("token-file")) {
         let what = "needs the receipt beside a token file; use token-file = \
             \"/etc/homing/host.token\" for the secret";

@@ -47,6 +47,7 @@ use crate::core::feature::Feature;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
 use crate::core::source::Source;
+use crate::core::time::Timestamp;
 use crate::core::verify::Verify;
 use crate::os::disk::{author, authorship, open_named};
 use crate::os::hand::{self, Author};
@@ -131,6 +132,8 @@ pub struct HostBlock {
     pub on_change: Vec<String>,
     /// Whether a token must be proven narrow before anything is sent with it.
     pub strict_token: bool,
+    /// When its credential expires, if its owner wrote that down.
+    pub expires: Option<Timestamp>,
     /// How the zone's own servers are asked whether they have the new addresses; `None` if not.
     pub verify: Option<Verify>,
 }

@@ -14,7 +14,7 @@ use crate::core::nearest::correction;
 use crate::core::notify::mail::address;
 use crate::core::notify::message::Message;
 use crate::core::notify::service::{self, Account, Service};
-use crate::core::protocol::http::entry::Wrong;
+use crate::core::protocol::http::reader::Wrong;
 use crate::core::protocol::{HttpRequest, origin};
 use crate::core::secret::{HIDDEN, Secret};
 use crate::core::text::Text;

@@ -17,7 +17,7 @@ use crate::core::built_in;
 use crate::core::feature;
 use crate::core::nearest::nearest;
 use crate::core::order;
-use crate::core::protocol::http::entry::Wrong;
+use crate::core::protocol::http::reader::Wrong;
 use crate::core::protocol::http::tree::Tree;
 use crate::core::protocol::manners::{MOST_HOSTS, Protocol, Transport};
 use crate::core::protocol::rfc2136::PORT;

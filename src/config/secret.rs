@@ -9,10 +9,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::{env, fmt};
 
+use super::HostConfig;
 use super::problems::shown_path;
 use super::url;
 use crate::core::feature::Feature;
 use crate::core::name::Hostname;
+use crate::core::protocol::Credential;
+use crate::core::provider::{Login, Provider};
 use crate::core::secret::Secret;
 use crate::core::wire::key_file::{self, KeyFileError};
 use crate::core::wire::tsig::TsigKey;
@@ -433,6 +436,35 @@ impl fmt::Display for Flaw {
             Self::Unreadable => "is not UTF-8 text; put only the secret in it",
         })
     }
+}
+
+/// The credential of `host` by its `secret`, with the `login` that its file names; the error says what is
+/// wrong with the secret's form.
+pub fn credential(
+    host: &HostConfig,
+    provider: &Provider,
+    login: Option<String>,
+    secret: Secret,
+) -> Result<Credential, String> {
+    let (login, secret) = match &provider.http {
+        Some(entry) => {
+            let wrong = |form: String| {
+                let holder = host.secret.as_ref().and_then(SecretPlace::file);
+                let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
+                format!("{holder} {form}")
+            };
+            let (found, secret) =
+                entry.credential_in(&secret, host.username.is_some()).map_err(wrong)?;
+            (found.or(login), secret)
+        }
+        None => (login, secret),
+    };
+    let login = match (&host.username, provider.login) {
+        (Some(username), _) => username.clone(),
+        (None, Login::Host) => host.host.key.host.as_str().to_owned(),
+        (None, Login::Username) => login.unwrap_or_default(),
+    };
+    Ok(Credential { login, secret })
 }
 
 #[cfg(test)]

@@ -214,8 +214,9 @@ const NOTIFY: Keys = Keys {
 };
 
 /// The keys of `[[host]]`, sorted, each with the hosts that may have it.
-pub(super) static HOST_KEYS: [(&str, Scope); 29] = [
+pub(super) static HOST_KEYS: [(&str, Scope); 30] = [
     ("bind", Scope::Remote),
+    ("expires", Scope::Remote),
     ("gone-after", Scope::All),
     ("ipv4", Scope::All),
     ("ipv6", Scope::All),

@@ -268,7 +268,7 @@ fn unknown_keys_come_with_what_was_meant() {
     check_host(&host("interval = \"5m\""), "it belongs in [daemon]");
     check_host(&host("allow-private = true"), "it belongs in [source.NAME]");
     check_host(&host("hostname = \"b\""), "write name");
-    check_host(&host("xyzzy = 1"), "there are: bind, gone-after, ipv4, ipv6");
+    check_host(&host("xyzzy = 1"), "there are: bind, expires, gone-after, ipv4, ipv6");
     check_one(&format!("refresh = \"20d\"\n{GOOD}"), "it belongs in [[host]]");
     check_host("providr = \"desec\"\ntoken-file = \"t\"", "did you mean provider?");
 }
@@ -304,6 +304,54 @@ fn hosts_and_sources_outside_are_bound_each_for_itself() {
         of another Internet connection than wan1; write bind = \"wan1\" in [source.b]";
     assert!(warning.ends_with(told), "{warning}");
     check_one(&format!("{GOOD}bind = \"a/b\"\n"), "host[1].bind: \"a/b\" is not the name of");
+}
+
+#[test]
+fn a_credential_ends_on_a_day_or_at_a_moment() {
+    let expires = |text: &str| {
+        let host = config(&format!("{GOOD}expires = \"{text}\"\n")).hosts[0].expires;
+        host.map(|at| at.millis() / 1000)
+    };
+    assert_eq!(expires("2027-06-01"), Some(1_811_808_000));
+    assert_eq!(expires("2027-06-01T12:00:00Z"), Some(1_811_808_000 + 12 * 3600));
+    check_one(
+        &format!("{GOOD}expires = \"soon\"\n"),
+        "host[1].expires: \"soon\" is not a day; write",
+    );
+    let file = "provider = \"hosts-file\"\npath = \"hosts\"\nexpires = \"2027-06-01\"";
+    check_host(file, "host[1].expires is not needed for a hosts file; remove it");
+}
+
+#[test]
+#[cfg(feature = "tokens")]
+fn a_power_only_reads_and_says_what_it_shows() {
+    let with = |power: &str| {
+        format!(
+            "[provider.own]\nprotocol = \"http\"\napi-url = \"https://a.example\"\nanswers = \"rest\"\n\
+             set = {{ put = \"/{{host}}\", json = \"{{}}\" }}\npower = {power}\n\
+             [[host]]\nname = \"a.example\"\nprovider = \"own\"\ntoken-file = \"t\"\n"
+        )
+    };
+    let good = config(&with("[{ get = \"/account\", says = \"may read\" }]"));
+    assert!(good.providers[0].manners().has_powers);
+    for (power, expect) in [
+        ("\"/account\"", "provider.own.power must be a list, such as"),
+        ("[{ get = \"/account\" }]", "needs says, what a credential with this answer can do"),
+        ("[{ says = \"may read\" }]", "has no request; write get"),
+        (
+            "[{ delete = \"/account\", says = \"x\" }]",
+            "power.delete is a request that changes something;",
+        ),
+        (
+            "[{ get = \"/a\", say = \"x\" }]",
+            "has say, which is not a known setting of a power; did you mean says?",
+        ),
+        ("[{ get = \"/a\", says = \"x\", when = \"2x\" }]", "`2x` is not a status"),
+        ("[{ get = \"/{team}\", says = \"x\" }]", "power has team, which is not a known place"),
+        ("[{ get = \"http://192.0.2.1/a\", says = \"x\" }]", "provider.own.power"),
+    ] {
+        check_one(&with(power), expect);
+    }
 }
 
 #[test]
@@ -524,7 +572,7 @@ fn each_protocol_has_its_own_needs() {
     );
     check_host(
         "provider = \"hosts-file\"\npath = \"h\"\nstrict-token = true",
-        "works only at providers whose tokens `homing token` makes; remove it",
+        "works only at providers whose tokens `homing token` makes or checks; remove it",
     );
     check_one(
         "[[host]]\nname = \"*.a.example\"\nprovider = \"hosts-file\"\npath = \"h\"\n",

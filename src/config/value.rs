@@ -11,6 +11,8 @@ use std::time::Duration;
 use crate::core::name::{Hostname, NameError};
 use crate::core::nearest::nearest;
 use crate::core::server::Server;
+use crate::core::time::Timestamp;
+use crate::os::clock::parse_moment;
 
 /// The bounds of a duration, with an example.
 pub(super) struct Bounds {
@@ -70,6 +72,14 @@ pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> 
         return Err(format!("is too long; the longest is {}", shown(bounds.most)));
     }
     Ok(duration)
+}
+
+/// The moment in `text`: a day (its beginning in UTC), or RFC 3339's form with `Z` or an offset.
+pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let day = [text, "T00:00:00Z"].concat();
+    parse_moment(text).or_else(|| parse_moment(&day)).ok_or(
+        "is not a day; write it like \"2027-06-01\", or with its time like \"2027-06-01T12:00:00Z\"",
+    )
 }
 
 /// The interval of refreshes; `None` for `never`.

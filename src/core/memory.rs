@@ -213,6 +213,8 @@ pub struct SelfCheck {
     pub verdict: TokenVerdict,
     /// What it can do beyond its job, in words; empty if nothing was found.
     pub powers: String,
+    /// When it expires, if its server says so.
+    pub end: Option<Timestamp>,
 }
 
 /// What is remembered about one record.
@@ -983,7 +985,13 @@ mod tests {
     fn a_tokens_rights_are_looked_at_daily_and_for_a_new_secret_or_receipt() {
         let day = 24 * 60 * 60;
         let verdict = TokenVerdict::Narrow;
-        let check = SelfCheck { about: Fingerprint(1), at: at(0), verdict, powers: String::new() };
+        let check = SelfCheck {
+            about: Fingerprint(1),
+            at: at(0),
+            verdict,
+            powers: String::new(),
+            end: None,
+        };
         let known = TokenEntry { check: Some(check), ..TokenEntry::default() };
         let wants =
             |token: &TokenEntry, about, now| token.wants_a_look(Fingerprint(about), at(now));

@@ -113,6 +113,9 @@ pub enum Rejection {
     Host,
     /// The provider refuses what was asked for.
     Request,
+    /// The host is strict, and its credential, which Homing cannot make, can do more than its job:
+    /// nothing is sent.
+    TooBroad,
     /// The host is strict, and its token can do more than its job: nothing is sent.
     TooPowerful,
     /// The host is strict, and its token is not proven narrow: nothing is sent.
@@ -282,7 +285,7 @@ impl Deferral {
 
 impl Rejection {
     /// Every rejection.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Abuse,
         Self::Agent,
         Self::Credential,
@@ -290,6 +293,7 @@ impl Rejection {
         Self::Forbidden,
         Self::Host,
         Self::Request,
+        Self::TooBroad,
         Self::TooPowerful,
         Self::Unproven,
     ];
@@ -314,6 +318,7 @@ impl Rejection {
                 let words = "the provider refuses the request";
                 ("request", words, &[MayBeFixedThere, MayHaveOneCulprit])
             }
+            Self::TooBroad => ("too-broad", "the credential is too powerful", &[]),
             Self::TooPowerful => ("too-powerful", "the token is too powerful", &[]),
             Self::Unproven => ("unproven", "the token's rights were not checked", &[]),
         }
@@ -337,7 +342,7 @@ impl Rejection {
 
     /// Whether Homing itself makes this judgement, again in every round: no provider was asked.
     pub fn is_our_own(self) -> bool {
-        matches!(self, Self::TooPowerful | Self::Unproven)
+        matches!(self, Self::TooBroad | Self::TooPowerful | Self::Unproven)
     }
 
     /// Whether a request about several records may have been refused because of one of them.
@@ -371,7 +376,7 @@ impl Rejection {
                 "correct what the provider complains about (for example a CNAME at the name)"
             }
             Self::TooPowerful => return feature::run_token("issue", host).into(),
-            Self::Unproven => return feature::run_token("audit", host).into(),
+            Self::TooBroad | Self::Unproven => return feature::run_token("audit", host).into(),
         };
         words.into()
     }

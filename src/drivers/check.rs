@@ -46,6 +46,7 @@ pub async fn run(setup: Setup) -> Exit {
         say(&format!("warning: {line}"));
     }
     doubts(&engine.config).iter().for_each(|line| say(&format!("hint: {line}")));
+    wide(&engine.config).iter().for_each(|line| say(&format!("hint: {line}")));
     show::seen(&report).iter().for_each(|line| say(line));
     let hosts = &report.hosts;
     hosts.iter().flat_map(|host| show::expected(host, at)).for_each(|line| say(&line));
@@ -158,6 +159,25 @@ fn missing_directory(setting: &str, path: &Path) -> Option<String> {
     Some(format!(
         "{setting}: the directory {} is not there; run `mkdir -p {quoted}`",
         directory.display()
+    ))
+}
+
+/// The providers whose narrowest credential can change more than one name, in one line; `None` if there
+/// are none.
+fn wide(config: &Config) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for host in &config.hosts {
+        let provider = &config.providers[host.provider];
+        let is_wide = provider.reach.is_some() && provider.manners().tokens.is_none();
+        if is_wide && !names.contains(&&*provider.name) {
+            names.push(&provider.name);
+        }
+    }
+    let first = names.first()?;
+    let all = names.join(", ");
+    Some(format!(
+        "even the narrowest credential of {all} can change more than one name; `homing providers \
+            {first}` shows a way round"
     ))
 }
 

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
-use super::show::why;
+use super::show::{self, why};
 use crate::core::address::standing::{ServiceId, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
-use crate::core::feature;
 use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
 use crate::core::order;
 use crate::core::outcome::{Outcome, Rejection};
@@ -308,8 +307,15 @@ fn token(news: &TokenNews) {
     match &news.matter {
         Matter::Checked(check) => match check.verdict {
             TokenVerdict::TooPowerful => {
-                let fix = &*Rejection::TooPowerful.remedy(host);
+                let fix = &*show::too_powerful(news.is_issued).remedy(host);
                 warn!(%host, provider, powers = check.powers, fix, "the token is TOO POWERFUL");
+            }
+            TokenVerdict::NotProven if !check.powers.is_empty() => {
+                info!(%host, provider, powers = check.powers, "the credential can do more than its \
+                    job; the provider offers nothing narrower");
+            }
+            TokenVerdict::NotProven => {
+                debug!(%host, provider, "the credential was not found too powerful");
             }
             TokenVerdict::Inconclusive => {
                 let fix = &*Rejection::Unproven.remedy(host);
@@ -327,7 +333,7 @@ fn token(news: &TokenNews) {
             let is_over = matches!(&news.matter, Matter::Ended(_));
             let what = if is_over { "the token has expired" } else { "the token expires soon" };
             let end = rfc3339_seconds(*end).to_string();
-            let fix = feature::run_token("rotate", host);
+            let fix = show::renewal(news);
             warn!(%host, provider, end, fix, "{what}");
         }
     }

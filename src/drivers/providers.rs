@@ -20,6 +20,7 @@ use crate::core::protocol::http::power::Power;
 use crate::core::protocol::manners::{Protocol, SecretKind, Transport};
 use crate::core::provider::{Login, Provider, Reach};
 use crate::core::secret::HIDDEN;
+use crate::core::token::way_round;
 use crate::core::{built_in, order};
 
 /// The widest line.
@@ -313,6 +314,9 @@ fn describe(provider: &Provider) {
     line("needs", &needs(provider));
     line("credential", &provider.credential);
     line("reach", provider.reach.map(Reach::words).unwrap_or_default());
+    if provider.reach.is_some() && provider.manners().tokens.is_none() {
+        line("way round", &way_round("home.example.com"));
+    }
     let powers = entry.iter().flat_map(|entry| &entry.powers);
     line("too broad", &powers.filter_map(Power::words).collect::<Vec<_>>().join("; "));
     let options = entry.map(|entry| entry.known_options()).unwrap_or_default();

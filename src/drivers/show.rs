@@ -328,14 +328,31 @@ pub fn token(news: &TokenNews, at: Local) -> Vec<String> {
     match &news.matter {
         Matter::Ends(end) | Matter::Ended(end) => {
             let line = format!("{host}: token: {}", expiry(End::At(*end), at));
-            vec![line, format!("  fix: {}", feature::run_token("rotate", host))]
+            vec![line, format!("  fix: {}", renewal(news))]
         }
         Matter::Checked(check) if check.verdict == TokenVerdict::TooPowerful => {
             let line = format!("{host}: the token is {}: {}", check.verdict, check.powers);
-            vec![line, format!("  fix: {}", Rejection::TooPowerful.remedy(host))]
+            vec![line, format!("  fix: {}", too_powerful(news.is_issued).remedy(host))]
         }
         Matter::Checked(_) => Vec::new(),
     }
+}
+
+/// The rejection of a token that is too powerful, for its fix; whether Homing can make another.
+pub fn too_powerful(is_issued: bool) -> Rejection {
+    if is_issued { Rejection::TooPowerful } else { Rejection::TooBroad }
+}
+
+/// The fix for a token that ends.
+pub fn renewal(news: &TokenNews) -> String {
+    if news.is_issued {
+        return feature::run_token("rotate", &news.key.host);
+    }
+    format!(
+        "make another credential (`homing providers {}` says where), write it into the host's file, \
+            and correct expires if the host has it",
+        news.key.provider
+    )
 }
 
 /// The end of a token, in words.
@@ -359,17 +376,18 @@ pub fn expiry(end: End, at: Local) -> String {
 /// The words for a token that a receipt proves narrow.
 pub const PROVEN: &str = "narrow (checked by `homing token issue` or `audit`)";
 
-/// What is known of a token's rights, in words.
+/// What is known of a token's rights, in words; whether Homing can make another.
 pub fn rights(
     host: &Hostname,
     terms: &Result<Terms, NoTerms>,
     check: Option<&SelfCheck>,
+    is_issued: bool,
     at: Local,
 ) -> String {
     let now = at.now;
     match upkeep::known(terms, check) {
         Known::TooPowerful(powers) => {
-            let fix = Rejection::TooPowerful.remedy(host);
+            let fix = too_powerful(is_issued).remedy(host);
             format!("{}: {powers}; {fix}", TokenVerdict::TooPowerful)
         }
         Known::Narrow(Some(checked)) => format!("narrow (checked {})", relative(checked, now)),
@@ -382,6 +400,13 @@ pub fn rights(
         Known::Revoked(revoked) => {
             let fix = feature::run_token("issue", host);
             format!("revoked {} ({}): {fix}", relative(revoked, now), at.moment(revoked))
+        }
+        Known::Unavoidable(powers) => {
+            format!("{powers}; the provider offers nothing narrower")
+        }
+        Known::Checked(checked) => {
+            let ago = relative(checked, now);
+            format!("a check found nothing beyond its job, which proves nothing (checked {ago})")
         }
         Known::Unproven(_) => {
             format!("its rights were not checked; {}", Rejection::Unproven.remedy(host))

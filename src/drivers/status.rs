@@ -261,25 +261,31 @@ pub fn refresh(host: &HostConfig, entry: &Entry) -> Option<Timestamp> {
     sets.map(|set| set.confirmed.after(period)).min()
 }
 
-/// A host's token, if its provider has tokens and its secret can be read.
+/// A host's token, if its provider has tokens, shows what a credential can do, or the configuration says
+/// when it ends; and if its secret can be read.
 pub struct TokenStatus {
-    is_one: bool,
+    /// Whether its provider has tokens with receipts.
+    has_receipts: bool,
+    /// Whether `homing token` can make another.
+    is_issued: bool,
     access: Option<HostAccess>,
 }
 
 impl TokenStatus {
     pub fn of(host: &HostConfig, provider: &Provider, reader: &mut CredentialReader<'_>) -> Self {
-        let is_one = provider.manners().has_receipts();
+        let manners = provider.manners();
+        let has_receipts = manners.has_receipts();
+        let is_one = has_receipts || manners.has_powers || host.expires.is_some();
         let access = if is_one { reader.access(host, provider).ok() } else { None };
-        Self { is_one, access }
+        Self { has_receipts, is_issued: manners.tokens.is_some(), access }
     }
 
     fn terms(&self) -> Option<&Terms> {
         self.access.as_ref()?.terms.as_ref().ok()
     }
 
-    pub fn end(&self) -> End {
-        self.terms().map(|terms| terms.end).unwrap_or_default()
+    pub fn end(&self, memory: &Memory) -> End {
+        self.access.as_ref().map(|access| access.end(self.check(memory))).unwrap_or_default()
     }
 
     fn check<'a>(&self, memory: &'a Memory) -> Option<&'a SelfCheck> {
@@ -313,29 +319,30 @@ impl TokenStatus {
     #[cfg(feature = "pages")]
     pub fn problem(&self, host: &Hostname, memory: &Memory, at: Local) -> Option<String> {
         let access = self.access.as_ref().filter(|_| self.needs_a_person(memory))?;
-        Some(show::rights(host, &access.terms, self.check(memory), at))
+        Some(show::rights(host, &access.terms, self.check(memory), self.is_issued, at))
     }
 
     fn tell(&self, host: &HostConfig, memory: &Memory, at: Local) {
         let now = at.now;
-        if !self.is_one {
-            return;
-        }
         let is_revoked = matches!(self.known(memory), Some(Known::Revoked(_)));
         let mut life: Vec<String> = Vec::new();
-        if !is_revoked {
-            life.push(show::expiry(self.end(), at));
+        let end = self.end(memory);
+        if !is_revoked && (self.has_receipts || end != End::Unknown) {
+            life.push(show::expiry(end, at));
         }
         let last_used = self.last_used(memory, memory.entry(&host.host.key));
+        let last_used = last_used.filter(|_| self.has_receipts);
         life.extend(last_used.map(|used| format!("last used {}", show::relative(used, now))));
         let idle_end = self.idle_end(last_used).filter(|_| !is_revoked);
         life.extend(idle_end.map(|end| format!("expires {} if unused", show::relative(end, now))));
         if !life.is_empty() {
             out_wrapped(&format!("  token: {}", life.join("; ")), None);
         }
-        if let Some(access) = &self.access {
-            let check = self.check(memory);
-            let rights = show::rights(&host.host.key.host, &access.terms, check, at);
+        let check = self.check(memory);
+        let is_told = self.has_receipts || check.is_some();
+        if let Some(access) = self.access.as_ref().filter(|_| is_told) {
+            let (name, terms) = (&host.host.key.host, &access.terms);
+            let rights = show::rights(name, terms, check, self.is_issued, at);
             out_wrapped(&format!("  token: {rights}"), None);
             // A later check is another fact than the proof.
             let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
@@ -347,7 +354,8 @@ impl TokenStatus {
 
     fn form(&self, host: &HostConfig, memory: &Memory) -> Option<TokenForm> {
         let known = self.known(memory)?;
-        if self.terms().is_none() && !known.needs_a_person() {
+        let is_unknown = matches!(known, Known::Unproven(_));
+        if self.terms().is_none() && (is_unknown || self.has_receipts && !known.needs_a_person()) {
             return None;
         }
         let last_used = self.last_used(memory, memory.entry(&host.host.key));
@@ -419,7 +427,7 @@ fn machine_form<'a>(
         hold,
         refresh: refresh(host, entry).map(stamp),
         token: token.form(host, memory),
-        expires: match token.end() {
+        expires: match token.end(memory) {
             End::At(end) => Some(stamp(end)),
             End::Never | End::Unknown => None,
         },

@@ -2,7 +2,7 @@
 //!
 //! The key `power` is accepted, so that a configuration serves every build, and not read.
 
-use super::entry::{Reader, Step, Wrong};
+use super::reader::{Reader, Step, Wrong};
 use super::tree::Tree;
 
 /// No power.

@@ -142,6 +142,31 @@ pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     Some(Timestamp::default().after(since))
 }
 
+/// Reads RFC 3339's form in UTC or with an offset (`+02:00`), or without either as UTC; `None` for
+/// anything else and for moments before 1970.
+pub fn parse_moment(text: &str) -> Option<Timestamp> {
+    const LENGTH: usize = "2027-06-01T12:00:00".len();
+    const MINUTE: u64 = 60;
+    let (clock, rest) = text.split_at_checked(LENGTH)?;
+    let fraction = rest
+        .strip_prefix('.')
+        .map_or(0, |digits| 1 + digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
+    let moment = parse_rfc3339(&[clock, "Z"].concat())?;
+    let zone = &rest[fraction..];
+    let (Some(sign), Some((hours, minutes))) =
+        (zone.chars().next(), zone[zone.len().min(1)..].split_once(':'))
+    else {
+        return matches!(zone, "" | "Z" | "z").then_some(moment);
+    };
+    let (hours, minutes): (u64, u64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let offset = Duration::from_secs((hours * 60 + minutes) * MINUTE);
+    match sign {
+        '+' => Some(moment.before(offset)),
+        '-' => Some(moment.after(offset)),
+        _ => None,
+    }
+}
+
 /// `moment` for std, at most the end of the year 9999, where the form of RFC 3339 ends.
 fn system_time(moment: Timestamp) -> SystemTime {
     const LAST: u64 = 253_402_300_799_999;
@@ -438,5 +463,18 @@ mod tests {
     async fn a_clock_that_nobody_sets_does_not_jump() {
         let watch = ClockJump::watch();
         assert!(tokio::time::timeout(Duration::from_millis(20), watch.jumped()).await.is_err());
+    }
+
+    #[test]
+    fn a_moment_may_have_an_offset_or_none() {
+        let seconds = |text: &str| parse_moment(text).map(|at| at.millis() / 1000);
+        assert_eq!(seconds("1970-01-02T00:00:00Z"), Some(86_400));
+        assert_eq!(seconds("1970-01-02T00:00:00"), Some(86_400));
+        assert_eq!(seconds("1970-01-02T00:00:00.123Z"), Some(86_400));
+        assert_eq!(seconds("1970-01-02T02:00:00+02:00"), Some(86_400));
+        assert_eq!(seconds("1970-01-01T22:30:00.5-01:30"), Some(86_400));
+        for wrong in ["", "1970-01-02", "1970-01-02T00:00:00X", "1970-01-02T00:00:00+2", "never"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
     }
 }

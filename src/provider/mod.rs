@@ -6,6 +6,8 @@ pub mod carry;
 pub mod desec;
 pub mod hosts_file;
 pub mod name_server;
+#[cfg(feature = "tokens")]
+pub mod power;
 pub mod rails;
 #[cfg(feature = "cloud")]
 pub mod route53;

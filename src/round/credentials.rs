@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::config::problems::shown_path;
 use crate::config::secret::{self, SecretError, SecretPlace};
 use crate::config::{Config, HostConfig};
 use crate::core::address::interface::InterfaceName;
@@ -16,7 +15,7 @@ use crate::core::name::Hostname;
 use crate::core::plan::{Host, TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
-use crate::core::provider::{Login, Provider};
+use crate::core::provider::Provider;
 use crate::core::round::HostAccess;
 use crate::core::secret::{Fingerprint, Secret};
 use crate::core::time::Timestamp;
@@ -63,7 +62,7 @@ impl<'a> CredentialReader<'a> {
     /// The access of `host`, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
-        let credential = credential(host, provider, login, secret?)?;
+        let credential = secret::credential(host, provider, login, secret?)?;
         let (store, Credential { login, secret }) = (self.store, &credential);
         // The file takes the place of the account: hosts in one file are written together.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
@@ -92,7 +91,18 @@ impl<'a> CredentialReader<'a> {
         let zone = receipt.as_ref().ok().and_then(|receipt| receipt.zone_of(name));
         let zone = zone.map(|(zone, id)| (zone.clone(), id.to_owned()));
         let terms = receipt.map(|receipt| terms(&receipt, name, api_url));
-        Ok(HostAccess { credential, identity, about, fingerprint, server, place, zone, terms })
+        let expires = host.expires;
+        Ok(HostAccess {
+            credential,
+            identity,
+            about,
+            fingerprint,
+            server,
+            place,
+            zone,
+            terms,
+            expires,
+        })
     }
 
     fn known(&mut self, provider: &Provider) -> &KnownProvider {
@@ -121,34 +131,6 @@ impl<'a> CredentialReader<'a> {
         }
         kept
     }
-}
-
-/// The credential of `host` by its `secret`, with the `login` that its file names.
-fn credential(
-    host: &HostConfig,
-    provider: &Provider,
-    login: Option<String>,
-    secret: Secret,
-) -> Result<Credential, String> {
-    let (login, secret) = match &provider.http {
-        Some(entry) => {
-            let wrong = |form: String| {
-                let holder = host.secret.as_ref().and_then(SecretPlace::file);
-                let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
-                format!("{holder} {form}")
-            };
-            let (found, secret) =
-                entry.credential_in(&secret, host.username.is_some()).map_err(wrong)?;
-            (found.or(login), secret)
-        }
-        None => (login, secret),
-    };
-    let login = match (&host.username, provider.login) {
-        (Some(username), _) => username.clone(),
-        (None, Login::Host) => host.host.key.host.as_str().to_owned(),
-        (None, Login::Username) => login.unwrap_or_default(),
-    };
-    Ok(Credential { login, secret })
 }
 
 /// The hash of everything whose change ends a park: the secret and its receipt by `about`, the

@@ -9,6 +9,8 @@ mod drafts;
 mod hook;
 mod observe;
 mod places;
+#[cfg_attr(not(feature = "tokens"), path = "../left_out/round_power.rs")]
+mod power;
 mod tokens;
 mod verify;
 mod waiting;

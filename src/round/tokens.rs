@@ -1,4 +1,5 @@
 //! Asks an account with one of its tokens: so that it stays alive, and what it could do beyond its job.
+//! Where no account shows a token's rights, the requests of the provider's entry are asked.
 //!
 //! Reads alone, for one of its hosts, by that host's interface, and no longer than a round can wait.
 //! Decides nothing about the token. For a check it reads the token's policies if the receipt holds its
@@ -9,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use super::credentials::receipt_of;
+use super::power;
 use super::way::Carrying;
 use crate::config::HostConfig;
 use crate::core::address::PerFamily;
@@ -18,6 +20,7 @@ use crate::core::outcome::{Fault, Outcome};
 use crate::core::round::{Answer, Holder, Subject};
 use crate::core::token::desec::audit::judge_policies;
 use crate::core::token::finding::Finding;
+use crate::core::token::upkeep::TokenFacts;
 use crate::core::token::{Duty, Key, TokenId, full_name};
 use crate::net::interface::Uplink;
 use crate::os::clock::sleep_until;
@@ -44,6 +47,11 @@ pub async fn greet(carrying: &Carrying, holder: &Holder) -> Answer {
 /// Finds out what a token could do beyond its job.
 pub async fn check(carrying: &Carrying, holder: &Holder) -> Answer {
     sleep_until(holder.not_before.unwrap_or_default()).await;
+    let by_powers = |subject: &Subject| subject.provider.manners().tokens.is_none();
+    if let Some(subject) = speaker(holder).filter(|subject| by_powers(subject)) {
+        let facts = power::facts(carrying, holder, subject, LONGEST).await;
+        return Answer::Token(Some((subject.host.bind, facts)));
+    }
     let Some((account, bind)) = account(carrying, holder) else { return Answer::Token(None) };
     let case = TokenCase::of(holder, &carrying.config.hosts);
     let findings = in_time(carrying, holder, pin!(case.findings(&account))).await;
@@ -52,14 +60,15 @@ pub async fn check(carrying: &Carrying, holder: &Holder) -> Answer {
 
 /// The answer about a token.
 fn answer(bind: Option<InterfaceName>, findings: Findings) -> Answer {
-    let findings = findings.map_err(|trouble| match trouble {
+    let facts = findings.map(|findings| TokenFacts { findings, end: None });
+    let facts = facts.map_err(|trouble| match trouble {
         Trouble::Deferred(deferral) => Outcome::Deferred(deferral),
         Trouble::Rejected(refusal) => Outcome::Rejected(refusal),
         trouble @ (Trouble::Conflict(_) | Trouble::NotThere(_)) => {
             Outcome::deferred(Fault::Unintelligible, trouble.to_string())
         }
     });
-    Answer::Token(Some((bind, findings)))
+    Answer::Token(Some((bind, facts)))
 }
 
 /// The host for which, and by whose interface, a token sends: the first host whose interface is there,

@@ -473,6 +473,8 @@ struct SelfCheckForm {
     verdict: TokenVerdict,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     powers: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Timestamp>,
 }
 
 impl<'a> From<(&'a Key, &'a Box<Entry>)> for StoredHost<'a> {
@@ -1072,7 +1074,8 @@ mod tests {
             }
         }
 
-        let verdicts = ["dead", "narrow", "narrow-to-zone", "inconclusive", "too-powerful"];
+        let verdicts =
+            ["dead", "narrow", "narrow-to-zone", "not-proven", "inconclusive", "too-powerful"];
         check(&verdicts, &TokenVerdict::ALL, TokenVerdict::word);
         let outcomes = [Word::Updated, Word::Unchanged, Word::Deferred, Word::Rejected];
         check(&["updated", "unchanged", "deferred", "rejected"], &outcomes, Word::as_str);
@@ -1102,7 +1105,8 @@ mod tests {
         );
         assert_eq!(
             Rejection::ALL.map(Rejection::word).join(" "),
-            "abuse agent credential feature forbidden host request too-powerful unproven"
+            "abuse agent credential feature forbidden host request too-broad \
+             too-powerful unproven"
         );
     }
 
@@ -1147,7 +1151,7 @@ mod tests {
       "spoke": "2027-01-15T08:00:00.001Z",
       "unheard": "2027-01-15T08:00:00.002Z",
       "warned": "2027-01-15T08:00:00.003Z",
-      "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS"},
+      "check": {"about": "0000000000000002", "at": "2027-01-15T08:00:00.004Z", "verdict": "too-powerful", "powers": "may write NS", "end": "2027-01-15T08:00:00.009Z"},
       "looked": "2027-01-15T08:00:00.003Z"
     }
   ],

@@ -178,13 +178,14 @@ pub fn everything() -> Memory {
         at: at(4),
         verdict: TokenVerdict::TooPowerful,
         powers: "may write NS".to_owned(),
+        end: Some(at(9)),
     };
     let (unheard, warned) = (Some(at(2)), Some(at(3)));
     let (kept, looked) = (Some(check.clone()), Some(at(3)));
     let token = TokenEntry { spoke: at(1), unheard, warned, check: kept, looked };
     memory.tokens.insert(Fingerprint(1), token);
     for (place, verdict) in (2..).zip(TokenVerdict::ALL) {
-        let check = SelfCheck { verdict, powers: String::new(), ..check.clone() };
+        let check = SelfCheck { verdict, powers: String::new(), end: None, ..check.clone() };
         let token = TokenEntry { check: Some(check), ..TokenEntry::default() };
         memory.tokens.insert(Fingerprint(place), token);
     }

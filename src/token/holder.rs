@@ -100,6 +100,38 @@ pub fn all(config: &Config, issuer: Issuer) -> Result<Vec<Holder<'_>>, Failure> 
     Ok(holders)
 }
 
+/// The holders of the credentials that no issuer makes, of hosts called `names`: hosts with one place,
+/// provider and login share one.
+pub fn unissued<'a>(config: &'a Config, names: &[Hostname]) -> Vec<Holder<'a>> {
+    let mut holders: Vec<Holder<'a>> = Vec::new();
+    for host in config.hosts.iter().filter(|host| names.contains(&host.host.key.host)) {
+        let Some(place) = host.secret.as_ref().filter(|_| issuer(config, host).is_none()) else {
+            continue;
+        };
+        let same = |holder: &&mut Holder<'_>| {
+            let first = holder.hosts[0];
+            holder.place == place
+                && first.provider == host.provider
+                && first.username == host.username
+        };
+        match holders.iter_mut().find(same) {
+            Some(holder) => holder.hosts.push(host),
+            None => holders.push(Holder {
+                place,
+                provider: &config.providers[host.provider],
+                hosts: vec![host],
+                canonical: None,
+            }),
+        }
+    }
+    holders
+}
+
+/// Whether any host has a token of an issuer.
+pub fn any_issued(config: &Config) -> bool {
+    config.hosts.iter().any(|host| issuer(config, host).is_some())
+}
+
 /// The holders of tokens of `issuer` that hosts called `names` use; all of them if there is no name.
 pub fn asked<'a>(
     config: &'a Config,

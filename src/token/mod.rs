@@ -10,6 +10,7 @@ mod holder;
 mod key;
 mod limits;
 mod management;
+mod power;
 mod progress;
 mod proof;
 mod rails;
@@ -57,13 +58,28 @@ const PATIENCE: Duration = Duration::from_secs(65 * 60);
 /// Runs one token command; `verbosity` is how often `-v` was given, less how often `-q`.
 pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit {
     let quiet = verbosity < 0;
-    let parts = match parts(config, command) {
+    let mut command = command.clone();
+    let had_hosts = !command.hosts.is_empty();
+    let judged = power::take(config, &mut command);
+    let command = &command;
+    let is_only_judged = !judged.is_empty() && command.hosts.is_empty();
+    let found = match parts(config, command) {
+        // Those that are judged by their powers were all.
+        _ if is_only_judged && (had_hosts || !holder::any_issued(config)) => Ok(Vec::new()),
+        found => found,
+    };
+    let parts = match found {
         Ok(parts) => parts,
         Err(failure) => return failure.tell(),
     };
     let mut exit = Exit::Right;
     if command.action == TokenAction::Audit {
         let mut audited = None;
+        if !judged.is_empty() {
+            let (failed, found) = power::of_hosts(config, &judged).await;
+            exit = exit.max(failed);
+            audited = Some(found);
+        }
         for (issuer, part) in &parts {
             let judged = match issuer {
                 Issuer::NameServer => key::audit::of_keys(config, part, quiet).await,

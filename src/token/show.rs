@@ -116,7 +116,10 @@ fn exit(audited: &Audited) -> Exit {
     match audited.verdict() {
         TokenVerdict::TooPowerful => Exit::Rejected,
         TokenVerdict::Inconclusive => Exit::Deferred,
-        TokenVerdict::Dead | TokenVerdict::Narrow | TokenVerdict::NarrowToZone => {
+        TokenVerdict::Dead
+        | TokenVerdict::Narrow
+        | TokenVerdict::NarrowToZone
+        | TokenVerdict::NotProven => {
             if cannot_do_its_job(audited) {
                 Exit::Deferred
             } else {
@@ -264,6 +267,7 @@ fn standing(token: &Audited) -> (&'static str, Style) {
         TokenVerdict::Narrow if cannot_do_its_job(token) => ("narrow", Style::Doubtful),
         TokenVerdict::Narrow => ("narrow", Style::Good),
         TokenVerdict::NarrowToZone => ("narrow to the zone", Style::Good),
+        TokenVerdict::NotProven => ("nothing found", Style::Doubtful),
     }
 }
 

@@ -125,5 +125,6 @@ pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostA
             void_since: None,
         },
         terms: Err(NoTerms::NoReceipt),
+        expires: None,
     })
 }

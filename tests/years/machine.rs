@@ -17,6 +17,7 @@ use homing::core::protocol::{
     Answer as HttpAnswer, Authorization, Credential, HttpRequest, Verdict, desec,
 };
 use homing::core::round::{Answer, Round, Subject, VerifyCase};
+use homing::core::token::upkeep::TokenFacts;
 
 use homing::os::clock::Clock;
 use homing::round::{Begun, Waiting};
@@ -168,10 +169,10 @@ impl Conversation {
                 let token = Authorization::Token(credential.secret.clone());
                 let ask = || HttpRequest::get(url.clone(), Some(token));
                 let greeted = self.heard.first().map(|heard| match heard {
-                    Ok(HttpAnswer { status: 200, .. }) => Ok(Vec::new()),
+                    Ok(HttpAnswer { status: 200, .. }) => Ok(TokenFacts::default()),
                     Ok(answer) => match desec::verdict(answer) {
                         Verdict::All(outcome) => Err(outcome),
-                        Verdict::Each(_) | Verdict::NoLists(_) => Ok(Vec::new()),
+                        Verdict::Each(_) | Verdict::NoLists(_) => Ok(TokenFacts::default()),
                     },
                     Err(silence) => Err(silence.clone().into()),
                 });

@@ -39,7 +39,7 @@ BEGIN {
 	keys("provider", "flag", "one-family plain-http")
 	keys("provider", "file", "ca-file")
 
-	keys("host", "text", "bind gone-after ipv4 ipv6 key-name password provider refresh token")
+	keys("host", "text", "bind expires gone-after ipv4 ipv6 key-name password provider refresh token")
 	keys("host", "text", "token-credential token-env username verify-timeout when-gone zone")
 	keys("host", "texts", "name verify-servers")
 	keys("host", "text", "zone-id")

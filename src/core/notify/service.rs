@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::message::{Message, PLACES};
 use crate::core::protocol::http::answer::{Meaning, Rules, meaning, tree_of};
-use crate::core::protocol::http::entry::{Step, Wrong, unknown};
+use crate::core::protocol::http::reader::{Step, Wrong, unknown};
 use crate::core::protocol::http::scene::filled;
 use crate::core::protocol::http::template::{Form, Value};
 use crate::core::protocol::http::tree::{Tree, parts};

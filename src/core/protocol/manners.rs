@@ -42,6 +42,8 @@ pub struct Manners {
     pub secret: SecretKind,
     /// The issuer that makes, judges and revokes its secrets for `homing token`, if any.
     pub tokens: Option<Issuer>,
+    /// Whether requests show what its credential can do beyond its job.
+    pub has_powers: bool,
     /// When the zone of a host has to be known.
     pub zone: ZoneNeed,
     /// Whether a request can say "leave this family alone" without leaving it out.
@@ -177,6 +179,7 @@ const PLAIN: Manners = Manners {
     transport: Transport::Http,
     secret: SecretKind::Token,
     tokens: None,
+    has_powers: false,
     zone: ZoneNeed::Never,
     can_leave: true,
     can_set_several: true,

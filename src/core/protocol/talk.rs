@@ -249,7 +249,7 @@ impl<'a> ZoneTalk<'a> {
 }
 
 /// The HTTP answer; an answer of another kind is a fault.
-fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
+pub(super) fn answer(heard: Result<Heard, Silence>) -> Result<Answer, Silence> {
     match heard? {
         Heard::Answer(answer) => Ok(answer),
         Heard::File(_) | Heard::Reply(_) | Heard::Zone(_) => Err(strange()),

@@ -1,10 +1,11 @@
 //! A host's access to its provider: the credential, and what its holds depend on.
 
-use crate::core::memory::Destination;
+use crate::core::memory::{Destination, SelfCheck};
 use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
 use crate::core::secret::Fingerprint;
-use crate::core::token::upkeep::{NoTerms, Terms};
+use crate::core::time::Timestamp;
+use crate::core::token::upkeep::{End, NoTerms, Terms};
 
 /// A host's credential and place, and the fingerprints that its holds depend on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,4 +26,15 @@ pub struct HostAccess {
     pub zone: Option<(Hostname, String)>,
     /// The terms in the secret's receipt.
     pub terms: Result<Terms, NoTerms>,
+    /// When the credential expires, as the configuration says.
+    pub expires: Option<Timestamp>,
+}
+
+impl HostAccess {
+    /// When the credential expires, by its receipt, the configuration or the `check` of it: the soonest.
+    pub fn end(&self, check: Option<&SelfCheck>) -> End {
+        let by_receipt = self.terms.as_ref().map_or(End::Unknown, |terms| terms.end);
+        let others = [self.expires, check.and_then(|check| check.end)];
+        others.into_iter().flatten().fold(by_receipt, End::or_sooner)
+    }
 }

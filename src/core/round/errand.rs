@@ -13,7 +13,7 @@ use crate::core::protocol::step::ZoneAnswer;
 use crate::core::protocol::{Credential, Verdict};
 use crate::core::provider::Provider;
 use crate::core::secret::Fingerprint;
-use crate::core::token::finding::Finding;
+use crate::core::token::upkeep::TokenFacts;
 use crate::core::verify::{Due, VerifyVerdict};
 
 /// The longest time of a look at the servers of zones that an update or a slow poll waits for.
@@ -168,7 +168,7 @@ pub struct HostAnswers {
 
 /// The answer about a token, with the interface that was used; nothing when the request was not worth
 /// sending.
-pub type TokenAnswer = Option<(Option<InterfaceName>, Result<Vec<Finding>, Outcome>)>;
+pub type TokenAnswer = Option<(Option<InterfaceName>, Result<TokenFacts, Outcome>)>;
 
 /// The result of an errand.
 #[derive(Debug)]

@@ -56,7 +56,7 @@ use super::protocol::hosts_file;
 use super::secret::{Fingerprint, Secret};
 use super::settle::{note_away, note_gone, note_left_out, note_missing, turn};
 use super::time::Timestamp;
-use super::token::upkeep::refusal;
+use super::token::upkeep::{refusal, refusal_by};
 
 /// The present moment, by every clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -602,7 +602,12 @@ impl Round {
         }
         let token = self.memory.tokens.get(&access.identity);
         let check = token.and_then(|token| token.check_of(access.about));
-        let Refusal { rejection, detail } = refusal(&access.terms, check)?;
+        let refusal = if subject.provider.manners().has_receipts() {
+            refusal(&access.terms, check)
+        } else {
+            refusal_by(check)
+        };
+        let Refusal { rejection, detail } = refusal?;
         let (kind, fingerprint) = (HoldKind::Rejected(rejection), access.fingerprint);
         let is_the_same = |hold: &&Hold| {
             hold.kind == kind && hold.detail == detail && hold.fingerprint == fingerprint

@@ -678,13 +678,14 @@ impl Round {
             let token = self.memory.tokens.entry(access.identity).or_default();
             token.note_heard(situation.now);
         }
+        let token = self.memory.tokens.get(&access.identity);
+        let end = access.end(token.and_then(|token| token.check_of(access.about)));
         let entry = self.memory.entry_mut(&subject.host.key);
         entry.settle_in(&access.place);
         let before = entry.addresses();
         let (outcome, times) = rails::counted(outcome.clone(), entry.not_shown);
         entry.not_shown = times;
-        let end = access.terms.as_ref().ok().map(|terms| terms.end);
-        let outcome = with_its_end(outcome, end.unwrap_or_default(), situation.now);
+        let outcome = with_its_end(outcome, end, situation.now);
         let news = settle(&subject.host, entry, wishes, &outcome, situation);
         if manners.zone != ZoneNeed::Never
             && may_be_the_zone(&outcome)

@@ -56,6 +56,8 @@ pub(super) enum Phase {
 pub struct TokenNews {
     /// One of the hosts that use it.
     pub key: Key,
+    /// Whether `homing token` can make another.
+    pub is_issued: bool,
     /// The news.
     pub matter: Matter,
 }

@@ -47,8 +47,17 @@ fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
     let credential = Credential { login: name.to_owned(), secret: Secret::new("s3cret") };
     let (identity, about, server) = (fingerprint, fingerprint, fingerprint);
     let terms = Err(NoTerms::NoReceipt);
-    let access =
-        HostAccess { credential, identity, about, fingerprint, server, place, zone: None, terms };
+    let access = HostAccess {
+        credential,
+        identity,
+        about,
+        fingerprint,
+        server,
+        place,
+        zone: None,
+        terms,
+        expires: None,
+    };
     (subject, access)
 }
 
@@ -462,6 +471,7 @@ mod at_desec {
             place: Destination { fingerprint: place, zone: None, void_since: None },
             zone: None,
             terms: Err(NoTerms::NoReceipt),
+            expires: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::access::HostAccess;
 use super::errand::{Holder, Out, Task, TokenAnswer};
 use super::report::{Matter, TokenNews};
 use super::{Case, Now, Round, Shell};
@@ -142,12 +143,14 @@ impl Round {
         }
     }
 
-    /// The tokens of the hosts whose providers have tokens with receipts.
+    /// The tokens of the hosts whose providers have tokens with receipts or show what they can do, and
+    /// those with a known end.
     fn tokens_in_use(&self) -> Vec<OwnToken> {
         let mut tokens: Vec<OwnToken> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
         for (place, case) in self.cases.iter().enumerate() {
-            if !case.subject.provider.manners().has_receipts() {
+            let manners = case.subject.provider.manners();
+            if !(manners.has_receipts() || manners.has_powers || case.access.expires.is_some()) {
                 continue;
             }
             let identity = case.access.identity;
@@ -164,6 +167,12 @@ impl Round {
     fn is_of_account(&self, token: &OwnToken) -> bool {
         let manners = self.cases[token.places[0]].subject.provider.manners();
         manners.tokens == Some(Issuer::Account)
+    }
+
+    /// Whether a check can find out what a token can do beyond its job.
+    fn is_checked(&self, token: &OwnToken) -> bool {
+        self.is_of_account(token)
+            || self.cases[token.places[0]].subject.provider.manners().has_powers
     }
 
     /// Remembers new tokens, and forgets those that are no longer used.
@@ -192,16 +201,38 @@ impl Round {
     /// Warns of the ends that are near, each as often as it should be.
     fn warn_of_ends(&mut self, tokens: &[OwnToken], now: &Now) {
         let now = now.wall;
-        for OwnToken { identity, places } in tokens {
-            let Some(&Terms { end: End::At(end), .. }) = self.terms(places) else { continue };
+        for token in tokens {
+            let End::At(end) = self.token_end(token) else { continue };
+            let OwnToken { identity, places } = token;
             let Some(token) = self.memory.tokens.get_mut(identity) else { continue };
             if warns(End::At(end), token.warned, now) {
                 token.warned = Some(now);
-                let key = self.cases[places[0]].subject.host.key.clone();
                 let matter = if end > now { Matter::Ends(end) } else { Matter::Ended(end) };
-                self.report.tokens.push(TokenNews { key, matter });
+                self.note_news(places[0], matter);
             }
         }
+    }
+
+    /// The soonest end of a token that is known, by any of its hosts.
+    fn token_end(&self, token: &OwnToken) -> End {
+        let check =
+            |access: &HostAccess| self.memory.tokens.get(&access.identity)?.check_of(access.about);
+        let ends = token.places.iter().map(|&place| {
+            let access = &self.cases[place].access;
+            access.end(check(access))
+        });
+        ends.fold(End::Unknown, |soonest, end| match end {
+            End::At(at) => soonest.or_sooner(at),
+            End::Never | End::Unknown => soonest,
+        })
+    }
+
+    /// Reports news about the token of the host at `place`.
+    fn note_news(&mut self, place: usize, matter: Matter) {
+        let subject = &self.cases[place].subject;
+        let (key, is_issued) =
+            (subject.host.key.clone(), subject.provider.manners().tokens.is_some());
+        self.report.tokens.push(TokenNews { key, is_issued, matter });
     }
 
     /// When a token must be used next, if it may be used at all.
@@ -235,7 +266,6 @@ impl Round {
         let cases: Vec<&Case> =
             self.cases.iter().filter(|case| case.access.identity == identity).collect();
         let Case { subject, access, .. } = cases.first()?;
-        subject.provider.api_url.as_ref()?;
         let is_worth = |case: &&&Case| {
             self.traffic.foregone(&case.subject, identity, case.subject.host.bind).is_none()
         };
@@ -292,7 +322,7 @@ impl Round {
         }
         let spoke = std::mem::take(&mut self.upkeep.spoke);
         let mut wanted = Vec::new();
-        for token in self.tokens_in_use().into_iter().filter(|token| self.is_of_account(token)) {
+        for token in self.tokens_in_use().into_iter().filter(|token| self.is_checked(token)) {
             let OwnToken { identity, places } = token;
             let has_succeeded =
                 |&place: &usize| self.report.hosts[self.cases[place].at].has_succeeded();
@@ -335,21 +365,19 @@ impl Round {
         self.learn_of_token(&places, identity, bind, &outcome, now);
         let about = self.cases[first].access.about;
         let token = self.memory.tokens.entry(identity).or_default();
-        let Ok(findings) = answer else {
+        let Ok(facts) = answer else {
             token.looked = Some(now.wall);
             return;
         };
         token.looked = None;
-        let check = self_check(&findings, about, now.wall);
+        let check = self_check(&facts, about, now.wall);
         let before = token.check.replace(check.clone());
         let is_the_same = |before: SelfCheck| {
             (before.about, before.verdict) == (check.about, check.verdict)
                 && before.powers == check.powers
         };
         if !before.is_some_and(is_the_same) {
-            let key = self.cases[first].subject.host.key.clone();
-            let matter = Matter::Checked(check);
-            self.report.tokens.push(TokenNews { key, matter });
+            self.note_news(first, Matter::Checked(check));
         }
     }
 
@@ -379,8 +407,7 @@ impl Round {
         let tokens = self.tokens_in_use();
         let moments = tokens.iter().flat_map(|token| {
             let greeting = self.greeting(token).filter(|&at| at > now.wall);
-            let terms = self.terms(&token.places);
-            greeting.into_iter().chain(terms.and_then(|terms| next_warning(terms.end, now.wall)))
+            greeting.into_iter().chain(next_warning(self.token_end(token), now.wall))
         });
         moments.min()
     }

@@ -10,6 +10,7 @@ use super::verdict::{TokenVerdict, Weight};
 use super::{Key, TokenId};
 use crate::core::name::Hostname;
 use crate::core::order;
+use crate::core::provider::Reach;
 use crate::core::time::Timestamp;
 
 /// Something that an audit found.
@@ -54,6 +55,8 @@ pub enum Finding {
     ReachesAccount(&'static str),
     /// Its user has rights beside its own policy, from this (AWS).
     HasMore(String),
+    /// A request that a narrow credential is refused showed that it can do this.
+    HasPower(String),
     /// Something could not be found out.
     Untold {
         /// What could not be found out.
@@ -118,6 +121,12 @@ pub enum Finding {
     NoKnownEnd,
     /// It may change an address of its host whose family is off here (`PowerDNS` on Rails).
     MayChangeSpare(RailsEntry),
+    /// It can do this, and so can the narrowest credential that the service offers.
+    SharesPower(String),
+    /// The narrowest credential that the service offers can write this.
+    Reaches(Reach),
+    /// Nothing beyond its job was found in the answers to this many requests, which proves nothing.
+    NotProven(usize),
 }
 
 /// Sorts findings, the worst first.
@@ -130,9 +139,13 @@ pub fn verdict(findings: &[Finding]) -> TokenVerdict {
     let is_dead = |finding: &Finding| matches!(finding, Finding::Gone | Finding::Lapsed);
     let is_zone_wide =
         |finding: &Finding| matches!(finding, Finding::ReachesBelow(_) | Finding::WritesZone(_));
+    let is_unproven = |finding: &Finding| {
+        matches!(finding, Finding::SharesPower(_) | Finding::Reaches(_) | Finding::NotProven(_))
+    };
     match findings.iter().map(Finding::weight).max() {
         Some(Weight::Notice) if findings.iter().any(is_dead) => TokenVerdict::Dead,
         Some(Weight::Notice) if findings.iter().any(is_zone_wide) => TokenVerdict::NarrowToZone,
+        Some(Weight::Notice) if findings.iter().any(is_unproven) => TokenVerdict::NotProven,
         None | Some(Weight::Notice) => TokenVerdict::Narrow,
         Some(Weight::Unclear) => TokenVerdict::Inconclusive,
         Some(Weight::TooPowerful) => TokenVerdict::TooPowerful,
@@ -193,6 +206,7 @@ impl Finding {
             Self::IsRoot => (16, "root"),
             Self::ReachesAccount(_) => (17, "reaches-account"),
             Self::HasMore(_) => (18, "more-policies"),
+            Self::HasPower(_) => (19, "has-power"),
             Self::Untold { .. } => (20, "inconclusive"),
             Self::NoGrant => (21, "inconclusive"),
             Self::Gone => (30, "gone"),
@@ -215,6 +229,24 @@ impl Finding {
             Self::MayNotChange(_) => (47, "lacks"),
             Self::NoKnownEnd => (48, "expiry-unknown"),
             Self::MayChangeSpare(_) => (49, "spare"),
+            Self::SharesPower(_) => (50, "has-power-of-the-narrowest"),
+            Self::Reaches(_) => (51, "reaches"),
+            Self::NotProven(_) => (52, "not-proven"),
+        }
+    }
+
+    /// A finding about powers in words; nothing for every other.
+    fn of_powers(&self) -> String {
+        match self {
+            Self::HasPower(power) => power.clone(),
+            Self::NotProven(asked) => {
+                format!("nothing beyond its job was found (requests: {asked})")
+            }
+            Self::Reaches(reach) => {
+                format!("can change {}: the service offers nothing narrower", reach.words())
+            }
+            Self::SharesPower(power) => format!("{power}, as even the narrowest credential can"),
+            _ => String::new(),
         }
     }
 
@@ -324,6 +356,9 @@ impl fmt::Display for Finding {
             Self::NoKnownEnd => f.write_str("expires at an unknown time"),
             Self::MayChangeSpare(entry) => {
                 write!(f, "may also change {}, which is off here", entry.words())
+            }
+            Self::HasPower(_) | Self::NotProven(_) | Self::Reaches(_) | Self::SharesPower(_) => {
+                f.write_str(&self.of_powers())
             }
         }
     }

@@ -6,6 +6,8 @@
 pub mod desec;
 pub mod finding;
 pub mod key;
+#[cfg(feature = "tokens")]
+pub mod power;
 pub mod rails;
 pub mod route53;
 pub mod upkeep;
@@ -412,6 +414,17 @@ pub fn is_public(zone: &str) -> bool {
         None => true,
         Some((kind, country)) => zone == GIVEN_AWAY || country.len() == 2 && KINDS.contains(&kind),
     }
+}
+
+/// The way round a credential that reaches further than `host`, in words: an alias at a service whose
+/// tokens are for one name. A wildcard's alias needs a name as well.
+pub fn way_round(host: &str) -> String {
+    let label = host.trim_start_matches("*.").split('.').next().unwrap_or_default();
+    format!(
+        "keep this credential off this machine: write `{host}. CNAME {label}.{GIVEN_AWAY}.` at the \
+            provider by hand (not at a zone's own name), and let Homing update {label}.{GIVEN_AWAY} \
+            at deSEC, where `homing token issue` makes a token for that name alone"
+    )
 }
 
 /// The zone in which deSEC gives names away; deSEC adds there what such a name needs.

@@ -42,6 +42,15 @@ pub enum Proof {
     Revoked(Timestamp),
 }
 
+/// What a check found out about a token.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TokenFacts {
+    /// The findings about its rights.
+    pub findings: Vec<Finding>,
+    /// When it expires, if its server says so.
+    pub end: Option<Timestamp>,
+}
+
 /// The moment at which a token expires by its age.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum End {
@@ -63,6 +72,16 @@ pub enum NoTerms {
     OfAnother,
     /// The receipt beside the token file cannot be used, for this reason.
     Unusable(String),
+}
+
+impl End {
+    /// This end or `other`, whichever is sooner.
+    pub fn or_sooner(self, other: Timestamp) -> Self {
+        match self {
+            Self::At(end) => Self::At(end.min(other)),
+            Self::Never | Self::Unknown => Self::At(other),
+        }
+    }
 }
 
 /// The longest time between two uses of a token, unless its own limit is shorter.
@@ -105,15 +124,24 @@ fn warnings(end: End) -> impl Iterator<Item = Timestamp> {
     ahead.into_iter().filter_map(before)
 }
 
-/// The self-check to remember: `findings` about the token with the fingerprint `about`.
-pub fn self_check(findings: &[Finding], about: Fingerprint, at: Timestamp) -> SelfCheck {
-    SelfCheck { about, at, verdict: verdict(findings), powers: powers(findings) }
+/// The self-check to remember: `facts` about the token with the fingerprint `about`.
+pub fn self_check(facts: &TokenFacts, about: Fingerprint, at: Timestamp) -> SelfCheck {
+    let TokenFacts { findings, end } = facts;
+    let shared = |finding: &Finding| matches!(finding, Finding::SharesPower(_));
+    let powers = Some(powers(findings)).filter(|beyond| !beyond.is_empty());
+    let powers = powers.unwrap_or_else(|| worst_of(findings, shared));
+    SelfCheck { about, at, verdict: verdict(findings), powers, end: *end }
 }
 
 /// The findings beyond the job in words: the worst few, and how many more; empty if there are none.
 pub fn powers(findings: &[Finding]) -> String {
+    worst_of(findings, |finding| finding.weight() == Weight::TooPowerful)
+}
+
+/// The first few findings that `is_meant`, in words, and how many more there are.
+fn worst_of(findings: &[Finding], is_meant: impl Fn(&Finding) -> bool) -> String {
     const MOST_TOLD: usize = 3;
-    let beyond = findings.iter().filter(|finding| finding.weight() == Weight::TooPowerful);
+    let beyond = findings.iter().filter(|finding| is_meant(finding));
     let mut powers: Vec<String> = beyond.map(Finding::to_string).collect();
     let more = powers.len().saturating_sub(MOST_TOLD);
     powers.truncate(MOST_TOLD);
@@ -134,6 +162,10 @@ pub enum Known<'a> {
     Revoked(Timestamp),
     /// It can do this beyond its job.
     TooPowerful(&'a str),
+    /// It can do this beyond its job, and its server offers nothing narrower.
+    Unavoidable(&'a str),
+    /// A check at this moment found nothing beyond its job, which proves nothing.
+    Checked(Timestamp),
     /// Nothing is proven, for this reason.
     Unproven(String),
 }
@@ -156,6 +188,10 @@ pub fn known<'a>(terms: &'a Result<Terms, NoTerms>, check: Option<&'a SelfCheck>
         (Some(check), ..) => Known::Narrow(Some(check.at)),
         (None, Some(check), _) => Known::NarrowToZone(check.at),
         (None, None, Ok(Proof::Narrow)) => Known::Narrow(None),
+        _ if let Some(check) = seen(TokenVerdict::NotProven) => match &*check.powers {
+            "" => Known::Checked(check.at),
+            powers => Known::Unavoidable(powers),
+        },
         (None, None, Ok(proof)) => Known::Unproven(proof.to_string()),
         (None, None, Err(why)) => Known::Unproven(why),
     }
@@ -169,7 +205,8 @@ impl Known<'_> {
             Self::NarrowToZone(_) => TokenVerdict::NarrowToZone.word(),
             Self::Revoked(_) => "revoked",
             Self::TooPowerful(_) => TokenVerdict::TooPowerful.word(),
-            Self::Unproven(_) => "not-proven",
+            Self::Unavoidable(_) => "narrowest-offered",
+            Self::Checked(_) | Self::Unproven(_) => TokenVerdict::NotProven.word(),
         }
     }
 
@@ -178,9 +215,20 @@ impl Known<'_> {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Revoked(_) | Self::TooPowerful(_) => true,
-            Self::Narrow(_) | Self::NarrowToZone(_) | Self::Unproven(_) => false,
+            Self::Checked(_)
+            | Self::Narrow(_)
+            | Self::NarrowToZone(_)
+            | Self::Unavoidable(_)
+            | Self::Unproven(_) => false,
         }
     }
+}
+
+/// Why a strict host must not use its credential, which has no receipt, if so: a check found that it
+/// can do more than its job. There is no proof of the contrary.
+pub fn refusal_by(check: Option<&SelfCheck>) -> Option<Refusal> {
+    let powers = check.map(|check| &*check.powers).filter(|powers| !powers.is_empty())?;
+    Some(Refusal { rejection: Rejection::TooBroad, detail: powers.to_owned() })
 }
 
 /// Why a strict host must not use its token, if so; `check` is of this secret and receipt.
@@ -352,14 +400,18 @@ mod tests {
             let (zone, subname) = (Some("example.com".to_owned()), Some(String::new()));
             Finding::MayWrite(Key { zone, subname, kind: Some(kind.to_owned()) })
         };
-        let told = |findings: &[Finding]| self_check(findings, Fingerprint(1), at(0)).powers;
+        let check = |findings: &[Finding]| {
+            let facts = TokenFacts { findings: findings.to_vec(), end: None };
+            self_check(&facts, Fingerprint(1), at(0))
+        };
+        let told = |findings: &[Finding]| check(findings).powers;
         let findings = ["NS", "TXT", "MX", "CAA", "DS"].map(may_write);
         assert_eq!(
             told(&findings),
             "may write NS of example.com itself (tested); may write TXT of example.com itself (tested); \
              may write MX of example.com itself (tested); and 2 more"
         );
-        let narrow = self_check(&[Finding::NoExpiry], Fingerprint(1), at(0));
+        let narrow = check(&[Finding::NoExpiry]);
         assert_eq!((narrow.verdict, narrow.powers.as_str()), (TokenVerdict::Narrow, ""));
     }
 
@@ -373,6 +425,7 @@ mod tests {
             at: at(0),
             verdict,
             powers: "may write NS of example.com itself".to_owned(),
+            end: None,
         };
         let terms = |proof| Ok(Terms { end: End::Never, max_unused: None, proof });
         let (proven, unproven) = (terms(Proof::Narrow), terms(Proof::Nothing));

@@ -29,6 +29,8 @@ pub enum TokenVerdict {
     /// It is as narrow as its server can make a token for this job: it writes in every name of
     /// its own zone.
     NarrowToZone,
+    /// Nothing was found against it, and its server does not show what it can do.
+    NotProven,
     /// Some right could not be checked.
     Inconclusive,
     /// It could do more than its job.
@@ -41,14 +43,20 @@ pub const WARN_AHEAD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 impl TokenVerdict {
     /// Every verdict.
     #[cfg(test)]
-    pub const ALL: [Self; 5] =
-        [Self::Dead, Self::Narrow, Self::NarrowToZone, Self::Inconclusive, Self::TooPowerful];
+    pub const ALL: [Self; 6] = [
+        Self::Dead,
+        Self::Narrow,
+        Self::NarrowToZone,
+        Self::NotProven,
+        Self::Inconclusive,
+        Self::TooPowerful,
+    ];
 
     /// Whether it is as narrow as its server can make it.
     pub fn is_narrow(self) -> bool {
         match self {
             Self::Narrow | Self::NarrowToZone => true,
-            Self::Dead | Self::Inconclusive | Self::TooPowerful => false,
+            Self::Dead | Self::Inconclusive | Self::NotProven | Self::TooPowerful => false,
         }
     }
 
@@ -58,6 +66,7 @@ impl TokenVerdict {
             Self::Dead => "dead",
             Self::Narrow => "narrow",
             Self::NarrowToZone => "narrow-to-zone",
+            Self::NotProven => "not-proven",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "too-powerful",
         }
@@ -70,6 +79,7 @@ impl fmt::Display for TokenVerdict {
             Self::Dead => "dead",
             Self::Narrow => "narrow",
             Self::NarrowToZone => "narrow to the zone",
+            Self::NotProven => "nothing found",
             Self::Inconclusive => "inconclusive",
             Self::TooPowerful => "TOO POWERFUL",
         })

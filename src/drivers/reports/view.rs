@@ -65,7 +65,7 @@ impl<'a> View<'a> {
             let refresh = entry.and_then(|entry| status::refresh(config, entry));
             let standing = status::standing(config, &token, memory, as_of.now);
             let token_problem = token.problem(&config.host.key.host, memory, as_of);
-            HostView { config, entry, standing, refresh, end: token.end(), token_problem }
+            HostView { config, entry, standing, refresh, end: token.end(memory), token_problem }
         });
         let is_unsaved = engine.report().storage_problem.is_some();
         let hosts = hosts.collect();

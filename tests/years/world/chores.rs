@@ -5,6 +5,7 @@ use homing::core::address::{Addresses, Family, PerFamily};
 use homing::core::outcome::{Fault as Trouble, Outcome, Rejection, Silence};
 use homing::core::plan::Wish;
 use homing::core::round::{Answer, Holder, HostAnswers, LOOK, Now, Subject, VerifyCase};
+use homing::core::token::upkeep::TokenFacts;
 use homing::core::verify::{Said, ServerAnswer, Verify, VerifyVerdict, judge};
 
 use super::{Event, World};
@@ -85,7 +86,7 @@ impl World {
         let found = if self.is_cut_off() || self.strikes(Kind::Outage, 0) {
             Err(Silence::new(Trouble::Unreachable, "no connection").into())
         } else if self.desec.knows(secret) {
-            Ok(Vec::new())
+            Ok(TokenFacts::default())
         } else {
             Err(Outcome::rejected(Rejection::Credential, "Invalid token."))
         };

@@ -63,6 +63,10 @@ fn answer(call: &mut Call<'_>) -> Answer {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let ["dns", step, domain, rest @ ..] = &path[..] else {
         return match path[..] {
+            ["domain", "listAll"] => {
+                let domains = call.world.zones.iter().map(|zone| json!({"domain": zone.name}));
+                success(&json!({"domains": domains.collect::<Vec<_>>()}))
+            }
             ["ping"] => success(&json!({"yourIp": call.client.ip().to_string()})),
             _ => error("INVALID_REQUEST", "Invalid request."),
         };

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::compare::Record;
-use super::entry::{BodyForm, Entry, Header, Step, StepKind};
+use super::entry::{Entry, StepKind};
+use super::reader::{BodyForm, Header, Step};
 use super::signing;
 use super::template::{Form, Missing, Template, Value};
 use crate::core::address::{Family, PerFamily};

@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::answer::{self, Condition, Meaning, Rules, Seen};
 use super::compare::{Case, Comparison, Record};
-use super::entry::{Entry, Next, Step as EntryStep, StepKind};
+use super::entry::{Entry, StepKind};
 use super::path::Paths;
+use super::reader::{Next, Step as EntryStep};
 use super::rows;
 use super::scene::{Scene, Session, label, no_zone, parts};
 use crate::core::address::Family;

@@ -89,6 +89,7 @@ return baseclass.extend({
 		option('take_over', 'flag', 'more', _('Take over'), _('Whether to replace a record that Homing did not write.')),
 		option('strict_token', 'flag', 'more', _('Strict'),
 			_('Use the token only when it is proven to do no more than its job.'), { initial: 'no' }),
+		option('expires', 'text', 'more', _('Secret ends'), _('The day on which the secret expires, to be warned of it.'), { placeholder: '2027-06-01' }),
 		option('on_change', 'program', 'more', _('Run after a change'),
 			_('A program and its arguments, one in each line; there is no shell. It runs as the user homing.'), { placeholder: '/usr/libexec/notify' }),
 		option('verify', 'flag', 'verify', _('Verify'), _('Ask the zone\'s own servers after an update whether they have it.'), { initial: 'no' }),
