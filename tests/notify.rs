@@ -363,6 +363,33 @@ fn a_service_that_hangs_or_refuses_delays_neither_an_update_nor_the_end_and_lose
     assert!(!log.contains(SECRET), "{log}");
 }
 
+/// Makes the last try one of long ago.
+fn let_time_pass(home: &Home) {
+    let unsent = home.read("state/homing.unsent");
+    let (tries, _) = unsent.rsplit_once(' ').unwrap();
+    home.write("state/homing.unsent", &format!("{tries} 2001-01-01T00:00:00.000Z\n"), 0o600);
+}
+
+#[test]
+fn a_service_that_fails_is_warned_of_once_whatever_the_number_of_runs() {
+    let services = Services::start();
+    services.answer(Some(("500 Internal Server Error", "")));
+    let notify = format!("[{{ service = \"slack\", url = \"{}/slack/x\" }}]", services.url);
+    let (_sandbox, home) = hosts(&format!("notify = {notify}"));
+    assert!(home.once().err.contains("warning: notify slack: Slack answers HTTP 500"));
+    for tries in [1, 1, 2, 2, 3] {
+        if services.asked().len() < tries {
+            let_time_pass(&home);
+        }
+        let ran = home.once();
+        assert_eq!((ran.code, &*ran.err, services.asked().len()), (77, "", tries), "{ran:?}");
+    }
+    services.answer(Some(("", "")));
+    let_time_pass(&home);
+    assert_eq!(home.once().err, "");
+    assert_eq!((services.asked().len(), &*home.read("state/homing.troubles")), (4, ""));
+}
+
 #[test]
 fn a_fault_of_fifty_hosts_is_one_message() {
     let services = Services::start();

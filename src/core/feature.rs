@@ -25,7 +25,7 @@ pub enum Feature {
     Manual,
     /// Signed updates to name servers.
     NameServers,
-    /// Files about the hosts: metrics and a page.
+    /// Files about the hosts, metrics and a page, and messages about their problems.
     Pages,
     /// Issuing, auditing, rotating and revoking tokens.
     Tokens,

@@ -102,7 +102,7 @@ async fn report_events(engine: &mut Engine, state_dir: &Path) {
         () = engine.waiting.during("waiting for the reports", reporter.finish()) => {}
         () = stop.asked() => {}
     }
-    let troubles = reporter.troubles();
+    let troubles = reporter.troubles(&state::said(state_dir, TROUBLES).unwrap_or_default());
     if troubles.is_empty() {
         return state::forget_said(state_dir, TROUBLES);
     }

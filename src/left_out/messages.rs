@@ -27,6 +27,12 @@ impl Messages {
     #[expect(clippy::unused_self, reason = "it stands for one that takes them")]
     pub fn add(self, _: &Engine, _: &[Event]) {}
 
+    /// None.
+    #[expect(clippy::unused_self, reason = "it stands for one that knows")]
+    pub fn failing(self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Never.
     #[expect(clippy::unused_self, reason = "it stands for one that knows")]
     pub fn due(self) -> Option<Duration> {

@@ -107,9 +107,16 @@ impl Messages {
             self.outboxes.push((label, outbox));
         }
         self.known = Some((Rc::clone(&engine.config), engine.clock.clone()));
-        if is_first && (!self.outboxes.is_empty() || !unsent.is_empty()) {
+        if is_first {
             self.noted = Some((dir.to_owned(), unsent));
         }
+    }
+
+    /// The labels of the services that could not be reached, or refused, when they were last tried.
+    pub fn failing(&self) -> Vec<&str> {
+        let is_failing = |outbox: &Outbox| outbox.debt().is_some_and(|failures| failures > 0);
+        let all = self.outboxes.iter().filter(|(_, outbox)| is_failing(outbox));
+        all.map(|(label, _)| label.as_str()).collect()
     }
 
     /// When the next message is due, by the steady clock.

@@ -192,9 +192,19 @@ impl Reporter {
         }
     }
 
-    /// The reports that failed, in lines.
-    pub fn troubles(&self) -> Vec<String> {
-        self.troubles.lines()
+    /// The reports that failed, in lines; with those of the lines `before` about services that fail and
+    /// were not tried again.
+    pub fn troubles(&self, before: &str) -> Vec<String> {
+        let mut lines = self.troubles.lines();
+        for label in self.messages.failing() {
+            let begin = format!("warning: notify {label}: ");
+            let is_about_it = |line: &&str| line.starts_with(&begin);
+            if !lines.iter().any(|line| line.starts_with(&begin)) {
+                lines.extend(before.lines().find(is_about_it).map(str::to_owned));
+            }
+        }
+        lines.sort_unstable();
+        lines
     }
 
     /// Starts what may start now, in order.
