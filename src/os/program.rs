@@ -44,7 +44,8 @@ static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_default();
-    if name != LEADER && name != READER {
+    let is_reader = cfg!(feature = "pages") && name == READER;
+    if name != LEADER && !is_reader {
         let _ = OWN_PROGRAM.set(own_program(name));
         return None;
     }
@@ -52,7 +53,7 @@ pub fn become_program(arguments: impl IntoIterator<Item = OsString>) -> Option<E
     let told = io::stdin().as_fd().try_clone_to_owned();
     let error = setsid()
         .map_err(io::Error::from)
-        .and_then(|_| input(name == READER))
+        .and_then(|_| input(is_reader))
         .map_or_else(|error| error, |input| become_it(arguments, input));
     if let Ok(told) = told {
         let code = error.raw_os_error().unwrap_or_default();

@@ -29,6 +29,7 @@ use self::messages::{Failure, Messages};
 use self::troubles::Troubles;
 use crate::config::Config;
 use crate::core::memory::Key;
+use crate::core::order;
 use crate::core::ping::Pinged;
 use crate::core::round::Event;
 use crate::round::Engine;
@@ -144,7 +145,7 @@ impl Reporter {
         let what = recorded.as_ref().err().and_then(|problem| problem.split_once("; "));
         let (problem, fix) = what.unwrap_or(("it cannot be written", "look at its directory"));
         let (problem, fix) = (problem.to_owned(), fix.to_owned());
-        self.troubles.note("history", &fix, recorded.map_err(|_| problem));
+        self.troubles.note("history".into(), &fix, recorded.map_err(|_| problem));
     }
 
     /// Whether nothing is under way.
@@ -159,7 +160,11 @@ impl Reporter {
             None => {}
             Some(Done::Program(key, result)) => {
                 self.running.retain(|running| *running != key);
-                self.troubles.note("on-problem", "run the on-problem program by hand", result);
+                self.troubles.note(
+                    "on-problem".into(),
+                    "run the on-problem program by hand",
+                    result,
+                );
                 self.start();
             }
             Some(Done::Ping(result)) => {
@@ -168,17 +173,17 @@ impl Reporter {
                 // What is wrong with its file comes with its own fix.
                 let (problem, fix) = problem.split_once("; ").unwrap_or((problem, ping::FIX));
                 let (problem, fix) = (problem.to_owned(), fix.to_owned());
-                self.troubles.note("ping", &fix, result.map_err(|_| problem));
+                self.troubles.note("ping".into(), &fix, result.map_err(|_| problem));
             }
             Some(Done::File(topic, result)) => {
                 self.writing.retain(|writing| *writing != topic);
                 let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
-                self.troubles.note(topic, &fix, result.map_err(|(problem, _)| problem));
+                self.troubles.note(topic.into(), &fix, result.map_err(|(problem, _)| problem));
             }
             Some(Done::Message(label, result)) => {
                 let result = self.messages.note_sent(&label, result);
                 let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
-                let topic = format!("notify {label}");
+                let topic = format!("notify {label}").into();
                 self.troubles.note(topic, &fix, result.map_err(|(problem, _)| problem));
                 self.send_messages();
             }
@@ -201,9 +206,9 @@ impl Reporter {
             let is_about_it = |line: &&str| line.starts_with(&begin);
             if !lines.iter().any(|line| line.starts_with(&begin)) {
                 lines.extend(before.lines().find(is_about_it).map(str::to_owned));
+                order::sort(&mut lines);
             }
         }
-        lines.sort_unstable();
         lines
     }
 

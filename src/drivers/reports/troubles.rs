@@ -22,13 +22,7 @@ impl Troubles {
 
     /// Notes how the report of the setting `topic` went, and logs what is new: a failure, another one,
     /// or that it works again.
-    pub fn note(
-        &mut self,
-        topic: impl Into<Cow<'static, str>>,
-        fix: &str,
-        result: Result<(), String>,
-    ) {
-        let topic = topic.into();
+    pub fn note(&mut self, topic: Cow<'static, str>, fix: &str, result: Result<(), String>) {
         match result {
             Ok(()) => {
                 if self.all.remove(&topic).is_some() && self.is_logging {
@@ -61,8 +55,8 @@ mod tests {
     #[test]
     fn a_report_that_works_again_is_no_trouble_any_more() {
         let mut troubles = Troubles::new(false);
-        troubles.note("ping", "look", Err("no answer".to_owned()));
-        troubles.note("metrics-file", "free some space", Err("the disk is full".to_owned()));
+        troubles.note("ping".into(), "look", Err("no answer".to_owned()));
+        troubles.note("metrics-file".into(), "free some space", Err("the disk is full".to_owned()));
         assert_eq!(
             troubles.lines(),
             [
@@ -70,8 +64,8 @@ mod tests {
                 "warning: ping: no answer; look",
             ]
         );
-        troubles.note("ping", "look", Ok(()));
-        troubles.note("metrics-file", "free some space", Err("no right".to_owned()));
+        troubles.note("ping".into(), "look", Ok(()));
+        troubles.note("metrics-file".into(), "free some space", Err("no right".to_owned()));
         assert_eq!(troubles.lines(), ["warning: metrics-file: no right; free some space"]);
     }
 }
