@@ -257,8 +257,9 @@ fn services(table: &DeTable<'_>) -> Result<String, String> {
 /// The keys of an entry that this build cannot speak to: they name it, and say what is missing.
 const NAMES: [&str; 6] = ["credential", "key", "protocol", "reach", "sign", "title"];
 
-/// The keys by which credentials are judged: a build without tokens does not judge any.
-const JUDGING: [&str; 2] = ["power", "reach"];
+/// The keys about credentials and where they are made: a build without tokens judges none, and a router
+/// has no room for the advice, which its web page and `contrib/docs/providers.md` give.
+const ADVICE: [&str; 4] = ["credential", "page", "power", "reach"];
 
 /// Whether this build has what the requests of `entry` are signed with.
 fn speaks(entry: &DeTable<'_>) -> bool {
@@ -269,10 +270,10 @@ fn speaks(entry: &DeTable<'_>) -> bool {
 /// The settings of an entry: its protocol, then each key's sign and value.
 fn settings(entry: &DeTable<'_>) -> Result<String, String> {
     let mut settings = Vec::new();
-    let judges = env::var_os("CARGO_FEATURE_TOKENS").is_some();
+    let advises = env::var_os("CARGO_FEATURE_TOKENS").is_some();
     let is_kept = |word: &str| {
         word != "known-as"
-            && (judges || !JUDGING.contains(&word))
+            && (advises || !ADVICE.contains(&word))
             && (speaks(entry) || NAMES.contains(&word))
     };
     for (word, value) in entry.iter().filter(|(word, _)| is_kept(word.get_ref())) {
@@ -289,7 +290,7 @@ fn settings(entry: &DeTable<'_>) -> Result<String, String> {
         settings.push((key, value));
     }
     settings.sort_by_key(|(key, _)| (*key != ProviderKey::Protocol, key.rank(), key.sign()));
-    for key in [ProviderKey::Credential, ProviderKey::Protocol, ProviderKey::Title] {
+    for key in [ProviderKey::Protocol, ProviderKey::Title] {
         if settings.iter().all(|(known, _)| *known != key) {
             return Err(format!("{} is missing", key.word()));
         }

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use toml::de::DeTable;
+
 use super::host::misfit;
 use super::table::HOST_KEYS;
 use crate::core::address::Family;
@@ -80,8 +82,15 @@ fn form(provider: &Provider) -> &'static str {
     }
 }
 
+/// The text of a key about credentials in the table: the router's build has no room for it.
+fn advice<'a>(table: &'a DeTable<'_>, provider: &str, key: &str) -> &'a str {
+    let entry = table.get("provider").and_then(|all| all.get_ref().as_table()?.get(provider));
+    let text = entry.and_then(|entry| entry.get_ref().as_table()?.get(key));
+    text.and_then(|text| text.get_ref().as_str()).unwrap_or_default()
+}
+
 /// One provider as an object of JavaScript; what is empty is left out.
-fn line(provider: &Provider, common: &[&str]) -> String {
+fn line(provider: &Provider, common: &[&str], table: &DeTable<'_>) -> String {
     let secret = match provider.manners().secret {
         SecretKind::Token => "token",
         SecretKind::Password => "password",
@@ -104,8 +113,8 @@ fn line(provider: &Provider, common: &[&str]) -> String {
         ("needs", &needs(provider).join(" ")),
         ("options", &options(provider).join(" ")),
         ("lacks", lacks),
-        ("page", &*provider.page),
-        ("credential", &*provider.credential),
+        ("page", advice(table, &provider.name, "page")),
+        ("credential", advice(table, &provider.name, "credential")),
         ("note", &*provider.note),
     ];
     let quoted = |text: &str| {
@@ -126,7 +135,8 @@ fn whole() -> String {
         .collect();
     let everywhere = |key: &&str| remote.iter().all(|takes| takes.contains(key));
     let common: Vec<_> = HOST_KEYS.iter().map(|(key, _)| *key).filter(everywhere).collect();
-    let lines: Vec<_> = here().map(|provider| line(&provider, &common)).collect();
+    let table = DeTable::parse(include_str!("../core/providers.toml")).expect("the table");
+    let lines: Vec<_> = here().map(|provider| line(&provider, &common, table.get_ref())).collect();
     format!("{HEAD}{}\n{FOOT}", lines.join(",\n"))
 }
 

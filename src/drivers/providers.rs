@@ -313,12 +313,14 @@ fn describe(provider: &Provider) {
     line("page", &provider.page);
     line("needs", &needs(provider));
     line("credential", &provider.credential);
-    line("reach", provider.reach.map(Reach::words).unwrap_or_default());
-    if provider.reach.is_some() && provider.manners().tokens.is_none() {
-        line("way round", &way_round("home.example.com"));
+    if cfg!(feature = "tokens") {
+        line("reach", provider.reach.map(Reach::words).unwrap_or_default());
+        if provider.reach.is_some() && provider.manners().tokens.is_none() {
+            line("way round", &way_round("home.example.com"));
+        }
+        let powers = entry.iter().flat_map(|entry| &entry.powers);
+        line("too broad", &powers.filter_map(Power::words).collect::<Vec<_>>().join("; "));
     }
-    let powers = entry.iter().flat_map(|entry| &entry.powers);
-    line("too broad", &powers.filter_map(Power::words).collect::<Vec<_>>().join("; "));
     let options = entry.map(|entry| entry.known_options()).unwrap_or_default();
     let required = entry.map(|entry| entry.required_options()).unwrap_or_default();
     let option = |name: &&str| {
