@@ -5,6 +5,7 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::{home, sandbox};
 use home::{Home, Ran};
@@ -192,6 +193,23 @@ fn a_key_is_made_after_its_policy_and_updates_its_host() {
 }
 
 #[test]
+fn what_comes_too_early_is_sent_again() {
+    let (_, patient) = Desk::new().check(ISSUE, 0);
+    let desk = Desk::new();
+    let limit = route53::SERVICE.limit.unwrap();
+    desk.played.with_world(|world| {
+        world.throttled = true;
+        // As if others were going to ask in three seconds, so that the first request is refused.
+        let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3);
+        while world.pace.admit(limit, soon).is_ok() {}
+    });
+    let (_, asked) = desk.check(ISSUE, 0);
+    assert!(asked.len() > patient.len(), "{asked:?}");
+    assert_eq!(desk.user().keys.len(), 1);
+    desk.assert_narrow("issued in spite of the limit");
+}
+
+#[test]
 fn a_second_run_changes_nothing_and_says_so() {
     let desk = Desk::new();
     for limits in [&[][..], &["--max-age", "90d", "--allow-subnet", "127.0.0.0/8"]] {
@@ -367,7 +385,7 @@ fn a_user_that_homing_did_not_make_is_left_alone() {
 fn no_key_is_deleted_unasked_where_the_user_has_two() {
     let desk = Desk::new();
     desk.check(ISSUE, 0);
-    let stray = AccessKey::new(std::time::Duration::ZERO, 0);
+    let stray = AccessKey::new(Duration::ZERO, 0);
     let id = stray.id.clone();
     desk.change(|user| user.keys.push(stray));
     let (ran, asked) = desk.check(ROTATE, 77);

@@ -71,6 +71,14 @@ enum Service {
     Sts,
 }
 
+/// The pauses before a request that came too early is sent again: the services take a few a second.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
 /// The time between two looks at what IAM has changed.
 const BETWEEN: Duration = Duration::from_secs(1);
 
@@ -114,6 +122,20 @@ impl<'a> Account<'a> {
 
     /// The zone of `host` with its id, as Route 53 finds it; `zone` is the configured one.
     pub async fn zone(
+        &self,
+        host: &Hostname,
+        zone: Option<&Hostname>,
+    ) -> Result<(Hostname, String), Trouble> {
+        for pause in PAUSES {
+            match self.zone_now(host, zone).await {
+                Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
+                found => return found,
+            }
+        }
+        self.zone_now(host, zone).await
+    }
+
+    async fn zone_now(
         &self,
         host: &Hostname,
         zone: Option<&Hostname>,
@@ -381,6 +403,17 @@ impl<'a> Account<'a> {
 
     /// The tree of the answer to `request`, if that is a success.
     async fn heard(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
+        // What came too early was not carried out, so that nothing is made twice.
+        for pause in PAUSES {
+            match self.heard_now(request.clone(), sign).await {
+                Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
+                heard => return heard,
+            }
+        }
+        self.heard_now(request, sign).await
+    }
+
+    async fn heard_now(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
         let moment = (clock::wall().millis() / 1000, clock::nonce());
         let request = match sign {
             Some(sign) => sign.signed(request, self.who, &[], moment),
@@ -400,6 +433,12 @@ impl<'a> Account<'a> {
             tree => Err(trouble(meaning, &answer, tree.as_ref())),
         }
     }
+}
+
+/// Whether a request was refused because others came shortly before it, or are under way.
+fn came_too_early(trouble: &Trouble) -> bool {
+    let Trouble::Deferred(deferral) = trouble else { return false };
+    matches!(deferral.fault, Fault::Busy | Fault::Throttled)
 }
 
 /// What an answer that is no success means.
