@@ -3,9 +3,7 @@
 //! Requests are forms, signed as those of Route 53; answers are XML. Sources: the API references of IAM
 //! (2010-05-08) and STS (2011-06-15). Decides nothing about a host.
 
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -147,8 +145,7 @@ impl<'a> Account<'a> {
         let (mut talk, step) = ZoneTalk::begin(&job);
         let carrier = Carrier { clients, provider, credential, path: None, bind: None };
         let hear = |heard: Result<Heard, _>| talk.hear(heard);
-        let held: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(carrier.hold(step, hear));
-        match held.await {
+        match carrier.hold(step, hear).await {
             ZoneAnswer::Zone(zone, Some(id)) => Ok((zone, id)),
             ZoneAnswer::Outcome(outcome) => Err(outcome.into()),
             ZoneAnswer::NoZone | ZoneAnswer::Silent | ZoneAnswer::Zone(_, None) => {
@@ -337,9 +334,7 @@ impl<'a> Account<'a> {
     }
 
     async fn iam(&self, action: &str, fields: &[(&str, &str)]) -> Result<Value, Trouble> {
-        let asked: Pin<Box<dyn Future<Output = _> + '_>> =
-            Box::pin(self.ask(Service::Iam, action, fields));
-        asked.await
+        self.ask(Service::Iam, action, fields).await
     }
 
     /// The members of the list `name`; an incomplete one is an error, because what it lacks is unknown.
@@ -420,10 +415,7 @@ impl<'a> Account<'a> {
             None => request,
         };
         let ca_file = self.provider.ca_file.as_deref().map(Path::new);
-        // Boxed, because each place that awaits a request would have its code once more.
-        let sent: Pin<Box<dyn Future<Output = _> + '_>> =
-            Box::pin(self.clients.send(&request, ca_file));
-        let answer = sent.await?;
+        let answer = self.clients.send(&request, ca_file).await?;
         let tree = tree_of(&answer.body);
         let answers = self.provider.http.as_ref().map_or(&[][..], |entry| &entry.answers);
         let rules = Rules { answers, otherwise: None, rest: true, pages: false, ok: &[] };
