@@ -124,13 +124,7 @@ impl<'a> Account<'a> {
         host: &Hostname,
         zone: Option<&Hostname>,
     ) -> Result<(Hostname, String), Trouble> {
-        for pause in PAUSES {
-            match self.zone_now(host, zone).await {
-                Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
-                found => return found,
-            }
-        }
-        self.zone_now(host, zone).await
+        patiently(async || self.zone_now(host, zone).await).await
     }
 
     async fn zone_now(
@@ -398,14 +392,7 @@ impl<'a> Account<'a> {
 
     /// The tree of the answer to `request`, if that is a success.
     async fn heard(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
-        // What came too early was not carried out, so that nothing is made twice.
-        for pause in PAUSES {
-            match self.heard_now(request.clone(), sign).await {
-                Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
-                heard => return heard,
-            }
-        }
-        self.heard_now(request, sign).await
+        patiently(async || self.heard_now(request.clone(), sign).await).await
     }
 
     async fn heard_now(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
@@ -425,6 +412,18 @@ impl<'a> Account<'a> {
             tree => Err(trouble(meaning, &answer, tree.as_ref())),
         }
     }
+}
+
+/// Repeats what `ask` asks while it comes too early: that was not carried out, so that nothing is made
+/// twice.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    for pause in PAUSES {
+        match ask().await {
+            Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
+            told => return told,
+        }
+    }
+    ask().await
 }
 
 /// Whether a request was refused because others came shortly before it, or are under way.
