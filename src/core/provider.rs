@@ -157,6 +157,11 @@ impl Manners {
 }
 
 impl Provider {
+    /// Whether even the narrowest credential that anybody can make for it changes more than one name.
+    pub fn is_wide(&self) -> bool {
+        self.reach.is_some() && self.manners().tokens.is_none()
+    }
+
     /// Sets `key` to the value in `text`; the error says what is wrong with the text.
     ///
     /// The caller has checked addresses and the names of parameters. A name server and the settings of

@@ -168,8 +168,7 @@ fn wide(config: &Config) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     for host in &config.hosts {
         let provider = &config.providers[host.provider];
-        let is_wide = provider.reach.is_some() && provider.manners().tokens.is_none();
-        if is_wide && !names.contains(&&*provider.name) {
+        if provider.is_wide() && !names.contains(&&*provider.name) {
             names.push(&provider.name);
         }
     }

@@ -315,7 +315,7 @@ fn describe(provider: &Provider) {
     line("credential", &provider.credential);
     if cfg!(feature = "tokens") {
         line("reach", provider.reach.map(Reach::words).unwrap_or_default());
-        if provider.reach.is_some() && provider.manners().tokens.is_none() {
+        if provider.is_wide() {
             line("way round", &way_round("home.example.com"));
         }
         let powers = entry.iter().flat_map(|entry| &entry.powers);
