@@ -23,7 +23,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use self::files::TokenFile;
+use self::files::{TokenFile, lock};
 use self::holder::Holder;
 use self::progress::Progress;
 use crate::cli::{TokenAction, TokenCommand};
@@ -148,6 +148,31 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
         key::refuse_misfits(command)?;
     }
     Ok(parts)
+}
+
+/// Lets `serve` work for each holder with its token file, all of them locked unless it is a dry run;
+/// returns the exit code for the holders that failed.
+async fn serve_each(
+    command: &TokenCommand,
+    holders: &[Holder<'_>],
+    serve: impl AsyncFn(&Holder<'_>, &TokenFile) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Right;
+    let mut jobs: Vec<(&Holder<'_>, TokenFile)> = Vec::new();
+    for holder in holders {
+        match token_file(holder) {
+            Ok(file) => jobs.push((holder, file)),
+            Err(failure) => exit = exit.max(failure.tell_of(holder)),
+        }
+    }
+    let files = jobs.iter().map(|(_, file)| file);
+    let _lock = if command.dry_run { Vec::new() } else { lock(files)? };
+    for (holder, file) in &jobs {
+        if let Err(failure) = serve(holder, file).await {
+            exit = exit.max(failure.tell_of(holder));
+        }
+    }
+    Ok(exit)
 }
 
 /// Refuses the first given one of `options` (name, whether it is given, what to do instead).

@@ -3,8 +3,10 @@
 
 use super::files::lock_directory;
 use super::show::Audited;
-use super::subject::Subject;
+use super::subject::{Subject, no_token};
+use super::{Failure, Holder};
 use crate::config::secret;
+use crate::core::exit::Exit;
 use crate::core::name::Hostname;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -15,6 +17,33 @@ use crate::core::token::{Api, Row, Rule};
 use crate::os::clock;
 use crate::os::disk::{self, Ownership};
 use crate::receipt::{self, Receipt};
+
+/// Lets `judge` judge the token of each holder, and notes in the receipts what that proves; also returns
+/// the exit code for the holders whose token could not be judged.
+pub async fn judge_each(
+    holders: &[Holder<'_>],
+    judge: impl AsyncFn(&Subject<'_>) -> Result<Audited, Failure>,
+) -> (Exit, Vec<Audited>) {
+    let mut exit = Exit::Right;
+    let (mut audited, mut subjects) = (Vec::new(), Vec::new());
+    for holder in holders {
+        let judged = match Subject::of(holder) {
+            Ok(Some(subject)) => {
+                let judged = judge(&subject).await;
+                subjects.push(subject);
+                judged
+            }
+            Ok(None) => Err(no_token(holder)),
+            Err(failure) => Err(failure),
+        };
+        match judged {
+            Ok(report) => audited.push(report),
+            Err(failure) => exit = exit.max(failure.tell_of(holder)),
+        }
+    }
+    note_proofs(&subjects, &audited);
+    (exit, audited)
+}
 
 /// Writes the results of audits into receipts, for status and for hosts with `strict-token`: a token is
 /// narrow, or is not what its receipt proved. Writes changes only, and nothing if another process holds

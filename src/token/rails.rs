@@ -7,13 +7,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::{Found, TokenFile, lock};
-use super::proof::note_proofs;
+use super::files::{Found, TokenFile};
+use super::proof::judge_each;
 use super::show::{Audited, By};
-use super::subject::{Subject, no_token};
+use super::subject::Subject;
 use super::{
-    Failure, Holder, clients, common_provider, holder, management_user, refuse_options,
-    tell_dead_secret, token_file,
+    Failure, Holder, clients, common_provider, holder, management_user, refuse_options, serve_each,
+    tell_dead_secret,
 };
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::{Config, HostConfig};
@@ -57,26 +57,11 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         }
         TokenAction::Revoke => None,
     };
-    let mut exit = Exit::Right;
-    let mut jobs = Vec::new();
-    for holder in &holders {
-        match token_file(holder) {
-            Ok(file) => jobs.push((holder, file)),
-            Err(failure) => exit = exit.max(failure.tell_of(holder)),
-        }
-    }
-    let files = jobs.iter().map(|(_, file)| file);
-    let _lock = if command.dry_run { Vec::new() } else { lock(files)? };
-    for (holder, file) in &jobs {
-        let done = match &issuer {
-            Some(issuer) => issuer.serve(holder, file).await,
-            None => revoke(command, holder, file, &clients).await,
-        };
-        if let Err(failure) = done {
-            exit = exit.max(failure.tell_of(holder));
-        }
-    }
-    Ok(exit)
+    let serve = async |holder: &Holder<'_>, file: &TokenFile| match &issuer {
+        Some(issuer) => issuer.serve(holder, file).await,
+        None => revoke(command, holder, file, &clients).await,
+    };
+    serve_each(command, &holders, serve).await
 }
 
 /// Refuses options that such a server does not support.
@@ -559,25 +544,8 @@ pub async fn of_tokens(
     refuse_limits(command)?;
     let holders = holder::asked(config, Issuer::Rails, &command.hosts)?;
     let clients = clients(&holders);
-    let mut exit = Exit::Right;
-    let (mut audited, mut subjects) = (Vec::new(), Vec::new());
-    for holder in &holders {
-        let judged = match Subject::of(holder) {
-            Ok(Some(subject)) => {
-                let judged = judged(config, &subject, &clients).await;
-                subjects.push(subject);
-                judged
-            }
-            Ok(None) => Err(no_token(holder)),
-            Err(failure) => Err(failure),
-        };
-        match judged {
-            Ok(report) => audited.push(report),
-            Err(failure) => exit = exit.max(failure.tell_of(holder)),
-        }
-    }
-    note_proofs(&subjects, &audited);
-    Ok((exit, audited))
+    let judge = async |subject: &Subject<'_>| judged(config, subject, &clients).await;
+    Ok(judge_each(&holders, judge).await)
 }
 
 /// Judges one token.

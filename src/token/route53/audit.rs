@@ -17,9 +17,9 @@ use crate::net::http::Clients;
 use crate::provider::Trouble;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
-use crate::token::proof::note_proofs;
+use crate::token::proof::judge_each;
 use crate::token::show::{Audited, By};
-use crate::token::subject::{Subject, no_token};
+use crate::token::subject::Subject;
 use crate::token::{Failure, clients, holder, management_user};
 
 /// Judges the keys of the hosts that `command` names; also returns the exit code for the others.
@@ -31,25 +31,8 @@ pub async fn of_tokens(
     let holders = holder::asked(config, Issuer::Route53, &command.hosts)?;
     let management = management_user(command)?;
     let clients = clients(&holders);
-    let mut exit = Exit::Right;
-    let (mut audited, mut subjects) = (Vec::new(), Vec::new());
-    for holder in &holders {
-        let judged = match Subject::of(holder) {
-            Ok(Some(subject)) => {
-                let judged = judged(&subject, management.as_ref(), &clients).await;
-                subjects.push(subject);
-                judged
-            }
-            Ok(None) => Err(no_token(holder)),
-            Err(failure) => Err(failure),
-        };
-        match judged {
-            Ok(report) => audited.push(report),
-            Err(failure) => exit = exit.max(failure.tell_of(holder)),
-        }
-    }
-    note_proofs(&subjects, &audited);
-    Ok((exit, audited))
+    let judge = async |subject: &Subject<'_>| judged(subject, management.as_ref(), &clients).await;
+    Ok(judge_each(&holders, judge).await)
 }
 
 /// Judges one key.

@@ -10,10 +10,10 @@ mod revoke;
 
 pub use self::audit::of_tokens;
 
-use super::files::{TokenFile, lock};
+use super::files::TokenFile;
 use super::limits::asked;
 use super::{
-    Failure, Holder, clients, common_provider, holder, management_user, refuse_options, token_file,
+    Failure, Holder, clients, common_provider, holder, management_user, refuse_options, serve_each,
 };
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::{Config, HostConfig};
@@ -65,28 +65,13 @@ pub async fn run(config: &Config, command: &TokenCommand) -> Result<Exit, Failur
         desk.revoke_by_id(id).await?;
         return Ok(Exit::Right);
     }
-    let mut exit = Exit::Right;
-    let mut jobs: Vec<(&Holder<'_>, TokenFile)> = Vec::new();
-    for holder in &holders {
-        match token_file(holder) {
-            Ok(file) => jobs.push((holder, file)),
-            Err(failure) => exit = exit.max(failure.tell_of(holder)),
+    let serve = async |holder: &Holder<'_>, file: &TokenFile| match command.action {
+        TokenAction::Revoke => desk.revoke(holder, file).await,
+        TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
+            desk.serve(holder, file).await
         }
-    }
-    let files = jobs.iter().map(|(_, file)| file);
-    let _lock = if command.dry_run { Vec::new() } else { lock(files)? };
-    for (holder, file) in &jobs {
-        let done = match command.action {
-            TokenAction::Revoke => desk.revoke(holder, file).await,
-            TokenAction::Audit | TokenAction::Issue | TokenAction::Rotate => {
-                desk.serve(holder, file).await
-            }
-        };
-        if let Err(failure) = done {
-            exit = exit.max(failure.tell_of(holder));
-        }
-    }
-    Ok(exit)
+    };
+    serve_each(command, &holders, serve).await
 }
 
 /// Refuses options that IAM has nothing for.
