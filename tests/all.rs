@@ -21,6 +21,7 @@ mod exchanges;
 mod gateway;
 mod gone;
 mod hints;
+mod hours;
 mod http;
 #[cfg(feature = "import")]
 mod import;

@@ -19,6 +19,10 @@ impl Files {
         None
     }
 
+    /// Never happens.
+    #[expect(clippy::unused_self, reason = "it stands for one that knows")]
+    pub fn failed(self) {}
+
     /// Nothing.
     #[expect(clippy::unused_self, reason = "it stands for one that knows")]
     pub fn writings(self, _: &Engine) -> Vec<Writing> {

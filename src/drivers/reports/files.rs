@@ -30,6 +30,10 @@ const PROMISED: Duration = Duration::from_secs(60 * 60);
 /// After what time they are written again although nothing changed, to keep the promise.
 const EVERY: Duration = Duration::from_secs(55 * 60);
 
+/// From what age on a file is written again although it says the same. Less than `EVERY`, after which
+/// it is looked at again: it was written a little later than that time began.
+const OLD: Duration = Duration::from_secs(50 * 60);
+
 /// How long a write may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -65,6 +69,11 @@ impl Files {
     /// When the files are to be written although nothing changed, by the steady clock.
     pub fn due(&self) -> Option<Duration> {
         self.due
+    }
+
+    /// Notes that a file could not be written: after the next round it is tried again.
+    pub fn failed(&mut self) {
+        self.shown = None;
     }
 
     /// The files to write by what `engine` knows now.
@@ -142,7 +151,7 @@ fn writing(
 fn is_fresh(path: &Path, text: &str, volatile: &[&str]) -> bool {
     let age = fs::metadata(path).and_then(|found| found.modified()).ok();
     let age = age.and_then(|written| SystemTime::now().duration_since(written).ok());
-    if age.is_none_or(|age| age >= EVERY) {
+    if age.is_none_or(|age| age >= OLD) {
         return false;
     }
     let lasting = |line: &&str| !volatile.iter().any(|begin| line.starts_with(begin));

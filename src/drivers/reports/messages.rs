@@ -8,8 +8,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::config::{Config, Notifier, Recipient, Way};
 use crate::core::hook::LIMIT;
 use crate::core::notify::mail;
@@ -240,10 +238,8 @@ async fn ask(
     let clients = Clients::new(clock_is_set);
     secret.iter().for_each(|secret| clients.conceal(secret));
     let ca_file = recipient.ca_file.as_deref();
-    let sent = timeout(PATIENCE, clients.send_for(&request, ca_file, (MOST, PATIENCE))).await;
-    let late = || format!("no answer within {}", humantime::format_duration(PATIENCE));
+    let answer = clients.send_for(&request, ca_file, (MOST, PATIENCE)).await;
     let reach = "check whether its server can be reached from here";
-    let answer = sent.map_err(|_| failure(late(), reach))?;
     let answer = answer.map_err(|silence| failure(silence.detail, reach))?;
     recipient.service.judge(&answer).map_err(|problem| Failure {
         problem,

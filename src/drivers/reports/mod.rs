@@ -177,6 +177,9 @@ impl Reporter {
             }
             Some(Done::File(topic, result)) => {
                 self.writing.retain(|writing| *writing != topic);
+                if result.is_err() {
+                    self.files.failed();
+                }
                 let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
                 self.troubles.note(topic.into(), &fix, result.map_err(|(problem, _)| problem));
             }
