@@ -128,7 +128,7 @@ fn all_services(server: &str) -> String {
         with("gotify", ""),
         with("pushover", ", user = \"uQi&R\", device = \"phone\""),
         with("telegram", ", chat = -100123"),
-        url("discord"),
+        url("discord").replace(" }", ", thread = \"4711\" }"),
         url("slack"),
         with("matrix", ", room = \"!a/b:example.org\""),
         url("mattermost"),
@@ -209,7 +209,7 @@ fn each_service_is_sent_what_its_documentation_says() {
             ),
         ),
         (
-            "POST /discord/t0psecret?wait=true ",
+            "POST /discord/t0psecret?wait=true&thread_id=4711 ",
             format!(r#"{{"content":"{m}","allowed_mentions":{{"parse":[]}}}}"#),
         ),
         (

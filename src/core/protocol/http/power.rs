@@ -11,6 +11,7 @@ use super::reader::{Reader, Step, Wrong, unknown};
 use super::rows;
 use super::tree::Tree;
 use crate::core::name::Hostname;
+use crate::core::secret::Secret;
 use crate::core::text::Text;
 
 /// A request that shows a power, or when the credential ends.
@@ -24,6 +25,8 @@ pub struct Power {
     pub says: Option<Text>,
     /// Where the answer has the moment at which the credential ends.
     pub ends: Option<Path>,
+    /// Where a row of its list has the beginning of the secret, so that the row is the credential's own.
+    pub own: Option<Path>,
     /// Whether the narrowest credential that the service offers can do it, too.
     pub is_narrowest: bool,
 }
@@ -32,7 +35,7 @@ pub struct Power {
 const WHEN: &str = "2xx json";
 
 /// The keys of a power.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "at",
     "bare",
     "ends",
@@ -42,6 +45,7 @@ const KEYS: [&str; 14] = [
     "json",
     "name",
     "narrowest",
+    "own",
     "post",
     "says",
     "text",
@@ -59,13 +63,15 @@ pub(super) fn read(reader: &Reader<'_>, value: &Tree) -> Result<Vec<Power>, Wron
 
 impl Power {
     fn read(reader: &Reader<'_>, value: &Tree) -> Result<Self, Wrong> {
-        let (mut when, mut says, mut ends, mut is_narrowest) = (None, None, None, false);
+        let (mut when, mut says, mut ends, mut own) = (None, None, None, None);
+        let mut is_narrowest = false;
         let mut request = Vec::new();
         for (word, value) in reader.table(value)? {
             let of_word = reader.of(word);
             match &**word {
                 "ends" => ends = Some(of_word.path(value)?),
                 "narrowest" => is_narrowest = of_word.flag(value)?,
+                "own" => own = Some(of_word.path(value)?),
                 "says" => says = Some(of_word.text(value)?.clone()),
                 "when" => when = Some(of_word.conditions(value)?),
                 "delete" | "patch" | "put" => {
@@ -89,7 +95,7 @@ impl Power {
             Some(when) => when,
             None => reader.conditions(&Tree::Text(Cow::Borrowed(WHEN)))?,
         };
-        Ok(Self { step, when, says, ends, is_narrowest })
+        Ok(Self { step, when, says, ends, own, is_narrowest })
     }
 
     /// Its request.
@@ -100,6 +106,26 @@ impl Power {
     /// What it is, in words; nothing for a request that only shows an end.
     pub fn words(&self) -> Option<&str> {
         self.says.as_deref()
+    }
+
+    /// The moment at which the credential with `secret` ends, as an answer with `tree` and `body` says
+    /// it; `None` where it does not.
+    ///
+    /// In a list of credentials only the row counts that shows at least 8 characters of the secret.
+    pub fn end_in(&self, tree: &Value, body: &[u8], secret: &Secret) -> Option<String> {
+        const LEAST: usize = 8;
+        let ends = self.ends.as_ref()?;
+        let Some(own) = &self.own else { return ends.text(tree) };
+        let is_own = |begin: String| begin.len() >= LEAST && secret.expose().starts_with(&begin);
+        let mut end = None;
+        let mut look = |row: &Value| {
+            if own.text(row).is_some_and(is_own) {
+                end = ends.text(row);
+            }
+            false
+        };
+        rows::rows(body, &self.step.at, &mut look).ok()?;
+        end
     }
 
     /// Whether a credential with this answer has the power, and the row that shows it: where rows

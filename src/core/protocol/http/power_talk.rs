@@ -114,8 +114,9 @@ impl<'a> PowerTalk<'a> {
         }
         self.report.asked += 1;
         self.is_accepted |= meaning != Meaning::Credential;
-        if let (Some(path), Some(tree), true) = (&power.ends, &tree, meaning.is_success()) {
-            self.report.end = path.text(tree).or(self.report.end.take());
+        if let (Some(tree), true) = (&tree, meaning.is_success()) {
+            let end = power.end_in(tree, &answer.body, &self.session.credential.secret);
+            self.report.end = end.or(self.report.end.take());
         }
         let Some(says) = &power.says else { return None };
         let text = String::from_utf8_lossy(&answer.body);
