@@ -2,8 +2,6 @@
 //!
 //! `dev1.token.receipt` lies beside `dev1.token` and travels with it. The token side writes it;
 //! modules that need a token's id, limits or end read it. A readable, versioned JSON file.
-
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io;
@@ -16,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::address::PerFamily;
 use crate::core::name::Hostname;
+use crate::core::order::SortedMap;
 use crate::core::secret::{Secret, hex};
 use crate::core::time::Timestamp;
 use crate::core::token::rails::{Grant, RailsEntry, RailsPolicy};
@@ -249,8 +248,8 @@ struct Form {
     server: String,
     policies: String,
     hosts: Vec<HostForm>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    zone_ids: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "SortedMap::is_empty")]
+    zone_ids: SortedMap<String, String>,
     created: Option<String>,
     expires: Option<String>,
     max_age: Option<String>,

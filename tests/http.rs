@@ -1,6 +1,5 @@
 //! The HTTP client and the web source against real servers: every cause of failure has its words.
 
-use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use homing::core::address::Family;
 use homing::core::address::echo::Echo;
+use homing::core::order::SortedSet;
 use homing::core::outcome::{Fault, Silence};
 use homing::core::protocol::{Answer, Authorization, Credential, HttpRequest, rails};
 use homing::core::secret::Secret;
@@ -522,7 +522,7 @@ fn web(servers: &[&Server], agree: usize) -> Outside {
 }
 
 async fn seen(web: &Outside, family: Family) -> Result<String, String> {
-    let told = outside::ask(web, family, &clients(), &BTreeSet::new()).await;
+    let told = outside::ask(web, family, &clients(), &SortedSet::new()).await;
     told.address.map(|address| address.to_string())
 }
 

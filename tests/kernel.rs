@@ -4,7 +4,6 @@
 //! reads the namespace that it is in.
 #![cfg(target_os = "linux")]
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::support::netns;
 use homing::core::address::Family;
 use homing::core::address::choice::{Facts, Flags, KernelAddress};
 use homing::core::address::prefix::Prefix;
+use homing::core::order::SortedSet;
 use homing::os::kernel::{self, Changes, Watcher};
 use netns::{SOON, eventually, in_namespace, ip, ip_batch, skip, sysctl};
 
@@ -66,7 +66,7 @@ async fn news(watcher: &mut Watcher) -> Option<Changes> {
 }
 
 fn of_interface(name: &str) -> Changes {
-    Changes { interfaces: BTreeSet::from([index(name)]), ..Changes::default() }
+    Changes { interfaces: SortedSet::from([index(name)]), ..Changes::default() }
 }
 
 #[test]
@@ -341,9 +341,9 @@ fn interfaces_that_go_up_down_away_or_are_renamed_are_news_and_nothing_else_of_t
     in_namespace(test, || {
         watching(async |mut watcher| {
             ip("link add yard type veth peer name shed");
-            let yard = BTreeSet::from([index("yard")]);
+            let yard = SortedSet::from([index("yard")]);
             let only = |interfaces| Some(Changes { interfaces, ..Changes::default() });
-            let both = BTreeSet::from([index("yard"), index("shed")]);
+            let both = SortedSet::from([index("yard"), index("shed")]);
             assert_eq!(news(&mut watcher).await, only(both.clone()), "new");
             for change in ["mtu 1400", "alias cellar", "promisc on", "txqueuelen 7"] {
                 ip(&format!("link set yard {change}"));

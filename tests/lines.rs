@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 #![cfg(target_os = "linux")]
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,6 +13,7 @@ use std::thread;
 use homing::core::address::Family;
 use homing::core::address::echo::Echo;
 use homing::core::address::interface::InterfaceName;
+use homing::core::order::SortedSet;
 use homing::core::server::Server;
 use homing::core::source::{Outside, Service};
 use homing::net::http::Clients;
@@ -439,7 +439,7 @@ fn a_bound_source_tells_the_address_of_its_line() {
             for (bind, address) in [("wan1", "8.8.1.2"), ("wan2", "8.8.2.2"), ("wan1", "8.8.1.2")] {
                 let bind: Option<InterfaceName> = Some(bind.parse().unwrap());
                 let outside = Outside { services: vec![service.clone()], agree: 1, bind };
-                let aside = BTreeSet::new();
+                let aside = SortedSet::new();
                 let told =
                     runtime.block_on(outside::ask(&outside, Family::V4, &clients, &aside)).address;
                 assert_eq!(told, Ok(address.parse().unwrap()), "{service}");

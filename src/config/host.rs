@@ -2,8 +2,6 @@
 //!
 //! Reads one block against the sources and providers read before. A block with several names gives
 //! several hosts that share everything else.
-
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -22,7 +20,7 @@ use crate::core::closed;
 use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
-use crate::core::order;
+use crate::core::order::{self, SortedMap};
 use crate::core::plan::{Host, TakeOver, Use, WhenGone};
 use crate::core::protocol::http::entry::Entry;
 use crate::core::protocol::manners::{Manners, Protocol, Removal, SecretKind, Transport};
@@ -48,7 +46,7 @@ pub(super) struct Context<'a> {
     /// The user's providers, then the built-in ones as hosts name them.
     pub(super) providers: Vec<provider::ProviderSection>,
     /// Where each host at each provider stands in the file, in bytes, to find repeated ones.
-    pub(super) seen: BTreeMap<(usize, Hostname), usize>,
+    pub(super) seen: SortedMap<(usize, Hostname), usize>,
     /// How many blocks were read.
     pub(super) blocks: usize,
 }

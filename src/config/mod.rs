@@ -22,8 +22,6 @@ mod suffix;
 mod table;
 mod url;
 mod value;
-
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -44,6 +42,7 @@ use self::source::Usage;
 use self::table::{Section, SectionKind, Setting};
 use crate::core::address::PerFamily;
 use crate::core::feature::Feature;
+use crate::core::order::SortedMap;
 use crate::core::plan::Host;
 use crate::core::provider::Provider;
 use crate::core::source::Source;
@@ -331,7 +330,7 @@ fn read_parts(
         sources: &sources,
         usage: vec![Usage::default(); sources.len()],
         providers,
-        seen: BTreeMap::new(),
+        seen: SortedMap::new(),
         blocks: 0,
     };
     let mut hosts = Vec::new();

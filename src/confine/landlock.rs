@@ -1,8 +1,6 @@
 //! Landlock (landlock(7)): rules that a process sets for itself and cannot remove.
 //!
 //! Turns needs into rules, as far as the kernel supports them. Does not decide who is confined.
-
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use landlock::{
@@ -12,7 +10,7 @@ use landlock::{
 
 use super::{Identity, KernelRules, PORTS_SINCE};
 use crate::core::confinement::{Needs, Ports, Unconfined};
-use crate::core::order;
+use crate::core::order::SortedSet;
 
 /// The newest version of the rules that was tested; the kernel's version is used if it is older. Later
 /// ones also limit datagrams and sockets of files, by which the C library asks caches and resolvers.
@@ -45,8 +43,8 @@ pub(super) fn restrict(needs: &Needs, abstract_sockets: bool) -> Result<KernelRu
         }
     }
     let is_open = |directory: &&PathBuf| held.identities.contains_key(*directory);
-    let opened = |directories: &BTreeSet<PathBuf>| {
-        order::distinct(directories.iter().filter(is_open).cloned())
+    let opened = |directories: &SortedSet<PathBuf>| {
+        directories.iter().filter(is_open).cloned().collect::<SortedSet<_>>()
     };
     let (read, write) = (opened(&needs.read), opened(&needs.write));
     held.needs = Needs { read, write, ports: needs.ports.clone() };

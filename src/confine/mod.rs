@@ -6,8 +6,6 @@
 #[cfg(target_os = "linux")]
 mod landlock;
 mod needs;
-
-use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -22,6 +20,7 @@ use tracing::{debug, info, warn};
 use self::landlock::restrict;
 use crate::config::Config;
 use crate::core::confinement::{Needs, Unconfined};
+use crate::core::order::SortedMap;
 use crate::core::source::SourceKind;
 
 /// The first version of the kernel's rules that has rules for ports.
@@ -43,7 +42,7 @@ pub struct Confinement {
 struct KernelRules {
     needs: Needs,
     /// The directories that the rules are for; other directories may be at their paths now.
-    identities: BTreeMap<PathBuf, Identity>,
+    identities: SortedMap<PathBuf, Identity>,
     /// The version of the kernel's rules.
     abi: i32,
 }

@@ -2,8 +2,6 @@
 //!
 //! Directories only: a rule for a file does not apply to another file that is renamed to its path. For
 //! a path that does not exist yet, the directory where it will be is opened.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +10,7 @@ use crate::config::{Config, HostConfig, SecretPlace, SourceRef, ping_url};
 use crate::core::address::Family;
 use crate::core::address::echo::{self, Echo};
 use crate::core::confinement::{Needs, Ports};
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::provider::Provider;
 use crate::core::server::Server;
 use crate::core::source::{Service, Source, SourceKind};
@@ -45,7 +43,7 @@ const MOST_LINKS: usize = 40;
 pub fn of(config: &Config, state_dir: &Path) -> Needs {
     let mut gathered = Gathered::default();
     gathered.add_file(&config.path);
-    let (mut providers, mut sources) = (BTreeSet::new(), BTreeSet::new());
+    let (mut providers, mut sources) = (SortedSet::new(), SortedSet::new());
     let mut asks_others = false;
     let mut before = None;
     for host in &config.hosts {
@@ -109,8 +107,8 @@ pub fn opened(needs: &Needs, state_dir: &Path) -> Needs {
         if is_own { path.clone() } else { nearest(path, &|_| true) }
     };
     Needs {
-        read: order::distinct(needs.read.iter().map(|path| nearest(path, &is_filled))),
-        write: order::distinct(needs.write.iter().map(write)),
+        read: needs.read.iter().map(|path| nearest(path, &is_filled)).collect(),
+        write: needs.write.iter().map(write).collect(),
         ports: needs.ports.clone(),
     }
 }
@@ -150,10 +148,10 @@ pub fn of_system() -> Needs {
 #[derive(Default)]
 struct Gathered {
     needs: Needs,
-    ports: BTreeSet<u16>,
+    ports: SortedSet<u16>,
     any_port: bool,
     /// The real directory of each path that was resolved; many files share few.
-    known: BTreeMap<PathBuf, PathBuf>,
+    known: SortedMap<PathBuf, PathBuf>,
 }
 
 impl Gathered {
@@ -331,7 +329,7 @@ mod tests {
         let config = config::parse(Path::new("/etc/homing.toml"), &text, true).unwrap();
         let write = of(&config, Path::new("/nowhere/state")).write;
         let expect = ["h", "m", "s", "state"].map(|name| PathBuf::from(format!("/nowhere/{name}")));
-        assert_eq!(write, BTreeSet::from(expect));
+        assert_eq!(write, SortedSet::from(expect));
     }
 
     #[test]
@@ -354,7 +352,7 @@ mod tests {
     #[test]
     fn rules_are_for_directories_never_for_files_or_what_is_missing() {
         let etc = fs::canonicalize("/etc").unwrap();
-        let one = |path: &str| BTreeSet::from([PathBuf::from(path)]);
+        let one = |path: &str| SortedSet::from([PathBuf::from(path)]);
         let wanted = |path| Needs { read: one(path), write: one(path), ..Needs::default() };
         let state = Path::new("/nowhere/state");
         for (path, rule) in [

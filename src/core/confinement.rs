@@ -2,9 +2,9 @@
 //!
 //! Decides on paths as they are given; resolving links is the shell's work, and so is the confining
 //! itself. Used for the daemon, for `--once` and for `check`.
-
-use std::collections::BTreeSet;
 use std::fmt;
+
+use crate::core::order::SortedSet;
 use std::path::{Path, PathBuf};
 
 use super::name::Hostname;
@@ -13,9 +13,9 @@ use super::name::Hostname;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Needs {
     /// The directories below which it reads.
-    pub read: BTreeSet<PathBuf>,
+    pub read: SortedSet<PathBuf>,
     /// The directories below which it reads and writes.
-    pub write: BTreeSet<PathBuf>,
+    pub write: SortedSet<PathBuf>,
     /// The ports it connects to.
     pub ports: Ports,
 }
@@ -26,7 +26,7 @@ pub enum Ports {
     /// Any port, because a server names the ports.
     Any,
     /// These ports.
-    These(BTreeSet<u16>),
+    These(SortedSet<u16>),
 }
 
 /// Why Homing is not confined.
@@ -123,7 +123,7 @@ impl Needs {
     /// A sentence about each shared directory that is opened because a file of the configuration lies
     /// in it; the directories that `system` reads are left out, because they are open in any case.
     pub fn breadth(&self, system: &Self) -> Vec<String> {
-        let shared = |paths: &BTreeSet<PathBuf>| -> Vec<PathBuf> {
+        let shared = |paths: &SortedSet<PathBuf>| -> Vec<PathBuf> {
             paths.iter().filter(|path| is_shared(path)).cloned().collect()
         };
         let read = shared(&self.read).into_iter().filter(|path| !is_below(path, &system.read));
@@ -143,12 +143,12 @@ impl Needs {
     /// `opened` ones only because of it.
     pub fn awaited(&self, opened: &Self) -> Vec<String> {
         let open_anyway = [(&self.read, &opened.read), (&self.write, &opened.write)]
-            .map(|(wanted, opened)| -> BTreeSet<PathBuf> { wanted & opened });
+            .map(|(wanted, opened)| -> SortedSet<PathBuf> { wanted & opened });
         let [read, write] = &open_anyway;
-        let nothing = BTreeSet::new();
+        let nothing = SortedSet::new();
         let reads = self.read.iter().map(|path| ("read", path, &opened.read, read));
         let writes = self.write.iter().map(|path| ("write", path, &opened.write, &nothing));
-        let sentence = |(verb, path, opened, more): (_, &PathBuf, &BTreeSet<_>, &BTreeSet<_>)| {
+        let sentence = |(verb, path, opened, more): (_, &PathBuf, &SortedSet<_>, &SortedSet<_>)| {
             let wide = path.ancestors().find(|path| opened.contains(*path))?;
             let is_told = !is_below(wide, more) && !is_below(wide, write);
             let (path, wide) = (path.display(), wide.display());
@@ -165,7 +165,7 @@ impl Needs {
 
 impl Default for Ports {
     fn default() -> Self {
-        Self::These(BTreeSet::new())
+        Self::These(SortedSet::new())
     }
 }
 
@@ -222,12 +222,12 @@ fn is_shared(path: &Path) -> bool {
 }
 
 /// Whether `path` is one of `paths`, or below one.
-fn is_below(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+fn is_below(path: &Path, paths: &SortedSet<PathBuf>) -> bool {
     path.ancestors().any(|ancestor| paths.contains(ancestor))
 }
 
 /// Whether `path` is below one of `paths` other than itself.
-fn is_below_another(path: &Path, paths: &BTreeSet<PathBuf>) -> bool {
+fn is_below_another(path: &Path, paths: &SortedSet<PathBuf>) -> bool {
     path.parent().is_some_and(|parent| is_below(parent, paths))
 }
 

@@ -3,7 +3,6 @@
 //! `plan` reads it, `settle` writes it, the shell's state file keeps it. Values only.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::problem::Problem;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
 use super::token::verdict::TokenVerdict;
-use crate::core::order;
+use crate::core::order::{self, SortedMap, SortedSet};
 
 /// A host at a provider: the key of an entry of the memory.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -46,24 +45,24 @@ pub struct ZoneKey {
 pub struct Memory {
     /// What is known about each host.
     // Boxed, because half of the room in a tree's nodes is empty where hosts come in order.
-    pub hosts: BTreeMap<Key, Box<Entry>>,
+    pub hosts: SortedMap<Key, Box<Entry>>,
     /// The request history of each zone that has a pace.
-    pub paces: BTreeMap<ZoneKey, History>,
+    pub paces: SortedMap<ZoneKey, History>,
     /// What is known about each token in use, by the fingerprint of its secret.
-    pub tokens: BTreeMap<Fingerprint, TokenEntry>,
+    pub tokens: SortedMap<Fingerprint, TokenEntry>,
     /// The standings of the outside services that were blamed for something.
     pub services: Standings,
     /// Providers that turned out not to accept lists of hosts.
-    pub without_lists: BTreeSet<String>,
+    pub without_lists: SortedSet<String>,
     /// The server that each provider's name meant when it was last asked: paces and lists belong to the
     /// server.
-    pub servers: BTreeMap<String, Fingerprint>,
+    pub servers: SortedMap<String, Fingerprint>,
     /// The last reckoning of the time, if the clock was not set then.
     pub reckoning: Option<Reckoning>,
     /// The renewals of prefixes that stand beside others on their interface.
     pub renewals: Renewals,
     /// How many answers about a host there were, by outcome.
-    pub answers: BTreeMap<Word, u64>,
+    pub answers: SortedMap<Word, u64>,
 }
 
 /// The time as it is reckoned while the clock is not set; it continues from run to run.

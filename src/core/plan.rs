@@ -2,8 +2,6 @@
 //!
 //! `step` decides about one host, `schedule` gathers the hosts with something to send into requests
 //! within each zone's pace. Both are pure; the round carries out what they return.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -20,7 +18,7 @@ use super::protocol::manners::{Common, Removal};
 use super::provider::Provider;
 use super::secret::Fingerprint;
 use super::time::Timestamp;
-use crate::core::order;
+use crate::core::order::{self, SortedMap, SortedSet};
 
 /// A host name that is kept up to date: the configuration that decisions need.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -624,7 +622,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
 
     let mut requests: Vec<Request> = Vec::new();
     let mut later: Vec<(usize, Timestamp)> = Vec::new();
-    let mut open: BTreeMap<_, usize> = BTreeMap::new();
+    let mut open: SortedMap<_, usize> = SortedMap::new();
     for place in order {
         let candidate = &candidates[place];
         let entry = memory.entry(&candidate.host.key);
@@ -778,7 +776,7 @@ fn within_pace(
     now: Timestamp,
 ) -> Schedule {
     let history = |key: &ZoneKey| memory.paces.get(key).cloned().unwrap_or_default();
-    let mut histories: BTreeMap<ZoneKey, History> = BTreeMap::new();
+    let mut histories: SortedMap<ZoneKey, History> = SortedMap::new();
     for Request { zone, .. } in &requests {
         histories.entry(zone.clone()).or_insert_with(|| history(zone));
     }
@@ -788,7 +786,7 @@ fn within_pace(
         let pace = provider.pace.filter(|_| !provider.pace_each_host).map(Pace::kept);
         let keys = match pace {
             Some(_) => possible_zones(&request, memory.paces.keys().chain(histories.keys())),
-            None => BTreeSet::from([request.zone.clone()]),
+            None => SortedSet::from([request.zone.clone()]),
         };
         let free_at = keys.iter().map(|key| {
             histories.entry(key.clone()).or_insert_with(|| history(key)).free_at(pace, now)
@@ -813,9 +811,9 @@ fn within_pace(
 fn possible_zones<'a>(
     request: &Request,
     known: impl Iterator<Item = &'a ZoneKey>,
-) -> BTreeSet<ZoneKey> {
+) -> SortedSet<ZoneKey> {
     let ZoneKey { provider, zone: None } = &request.zone else {
-        return BTreeSet::from([request.zone.clone()]);
+        return SortedSet::from([request.zone.clone()]);
     };
     let may_hold = |key: &&ZoneKey| {
         key.provider == *provider

@@ -1,6 +1,4 @@
 //! The daemon's log of its rounds: each fact once, when it becomes true, not once a round.
-
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
@@ -9,7 +7,7 @@ use super::show::{self, why};
 use crate::core::address::standing::{ServiceId, Standings};
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
 use crate::core::round::{Answered, HostReport, Matter, Report, TokenNews};
@@ -31,7 +29,7 @@ const LASTING: Duration = Duration::from_secs(4 * 60);
 /// The last text about each topic that goes on for a while.
 #[derive(Debug, Default)]
 pub struct News {
-    said: BTreeMap<String, String>,
+    said: SortedMap<String, String>,
     /// The families that should be seen and are not.
     missing: Vec<Missing>,
     /// The moment at which each cause of a missing family was last reported.
@@ -81,7 +79,7 @@ impl News {
     fn services(&mut self, standings: &Standings) {
         let topic =
             |service: &ServiceId| format!("service {} {}", service.family.key(), service.name);
-        let told = order::distinct(standings.keys().map(topic));
+        let told = standings.keys().map(topic).collect::<SortedSet<_>>();
         self.said.retain(|topic, _| !topic.starts_with("service ") || told.contains(topic));
         for (service, standing) in standings {
             let ServiceId { name, family } = service;
@@ -254,7 +252,8 @@ impl News {
 /// The names of hosts and of their providers, each once, separated by commas.
 fn whose(reports: &[&HostReport]) -> (String, String) {
     let hosts: Vec<_> = reports.iter().map(|report| report.key.host.to_string()).collect();
-    let providers = order::distinct(reports.iter().map(|report| report.key.provider.as_str()));
+    let providers =
+        reports.iter().map(|report| report.key.provider.as_str()).collect::<SortedSet<_>>();
     (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 

@@ -32,7 +32,6 @@ impl SecretWatch {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::collections::{BTreeMap, BTreeSet};
     use std::ffi::{OsStr, OsString};
     use std::mem::MaybeUninit;
     use std::os::fd::OwnedFd;
@@ -46,6 +45,7 @@ mod linux {
 
     use super::{Config, io};
     use crate::config::SecretPlace;
+    use crate::core::order::{SortedMap, SortedSet};
     use crate::os::disk;
     use crate::os::hand::disguised;
     use crate::receipt;
@@ -65,7 +65,7 @@ mod linux {
     pub struct SecretWatch {
         inotify: AsyncFd<OwnedFd>,
         /// The names that matter in each directory, by the kernel's number for it.
-        names: BTreeMap<i32, BTreeSet<OsString>>,
+        names: SortedMap<i32, SortedSet<OsString>>,
     }
 
     impl SecretWatch {
@@ -77,13 +77,13 @@ mod linux {
                 reason = "the new form is unsafe; ours keeps the descriptor it shows"
             )]
             let inotify = AsyncFd::with_interest(inotify, Interest::READABLE)?;
-            Ok(Self { inotify, names: BTreeMap::new() })
+            Ok(Self { inotify, names: SortedMap::new() })
         }
 
         /// Watches the secret files of `config` where they are now; what happened before is not lost.
         pub fn follow(&mut self, config: &Config) {
             self.names.clear();
-            let mut known = BTreeSet::new();
+            let mut known = SortedSet::new();
             for host in &config.hosts {
                 let path = host.secret.as_ref().and_then(SecretPlace::file);
                 let Some(path) = path else { continue };
@@ -134,7 +134,7 @@ mod linux {
     }
 
     /// Reads all events of `inotify`, and returns whether one of them is about `names`.
-    fn is_news(inotify: &OwnedFd, names: &BTreeMap<i32, BTreeSet<OsString>>) -> io::Result<bool> {
+    fn is_news(inotify: &OwnedFd, names: &SortedMap<i32, SortedSet<OsString>>) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(inotify, &mut buffer);
         let mut is_news = false;

@@ -473,7 +473,7 @@ fn duration(section: &Section, name: &str, unit: &str, usual: &str) -> Option<Du
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::core::order::SortedSet;
 
     use super::form::LoginIs;
     use crate::core::built_in;
@@ -524,7 +524,7 @@ mod tests {
                 names::Meaning::BuiltIn(ours) => built_in::named(ours).filter(|it| test(it)),
                 names::Meaning::Closed(..) | names::Meaning::Other(..) => None,
             });
-            let ours: BTreeSet<_> = ours.map(|provider| provider.name).collect();
+            let ours: SortedSet<_> = ours.map(|provider| provider.name).collect();
             ours.into_iter().collect::<Vec<_>>().join(" ")
         };
         // A build without a feature knows little of the providers that need it.

@@ -2,16 +2,15 @@
 //!
 //! Old clients may list each family or name alone; Homing has one block per host. Called by `write`.
 
-use std::collections::BTreeMap;
-
 use super::address::Address;
 use super::{Credential, Host, IPV4_ONLY, Refresh, Remark};
 use crate::core::address::{Family, PerFamily};
+use crate::core::order::SortedMap;
 
 /// `hosts` with families joined, repeated hosts left out, and equal neighbours in one block.
 pub(super) fn joined(hosts: Vec<Host>) -> Vec<Host> {
     let mut single: Vec<Host> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut places = SortedMap::new();
     for host in hosts.into_iter().flat_map(each_name) {
         let key = key(&host);
         let twin = key.as_ref().and_then(|key| places.get(key).copied());

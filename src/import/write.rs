@@ -3,8 +3,6 @@
 //!
 //! The configuration's own reader checks each host, so that `homing check` accepts the result.
 //! Called by the driver.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::address::{Address, Kind, Source};
@@ -12,7 +10,7 @@ use super::service::{self, Own, Service, Value};
 use super::{Credential, Draft, Host, Refresh, Remark, join, toml};
 use crate::config::secret::{for_shell, one_line};
 use crate::core::address::Family;
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::Login;
 use crate::core::secret::Secret;
@@ -157,13 +155,13 @@ struct Writer<'a> {
     /// The sources, with their names.
     sources: Vec<(String, Source)>,
     /// The index of each source in that list.
-    source_places: BTreeMap<Source, usize>,
+    source_places: SortedMap<Source, usize>,
     /// The user's own providers, with their names.
     providers: Vec<(String, Own)>,
     /// The name of each secret's file, by provider, login, kind and secret.
-    files: BTreeMap<FileKey, String>,
+    files: SortedMap<FileKey, String>,
     /// Every name in use, after a word for its kind.
-    taken: BTreeSet<String>,
+    taken: SortedSet<String>,
 }
 
 /// The provider, login, kind and secret that one secret file is for.
@@ -306,7 +304,7 @@ impl<'a> Writer<'a> {
 
     /// The sections that `hosts` need, and their blocks, without remarks.
     fn sections(&self, hosts: &[&Host]) -> String {
-        let mut text = self.shared(hosts, &BTreeSet::new());
+        let mut text = self.shared(hosts, &SortedSet::new());
         for host in hosts {
             text.push_str(&self.block(host));
         }
@@ -314,13 +312,15 @@ impl<'a> Writer<'a> {
     }
 
     /// The sources and providers that `hosts` need, except those in `written`.
-    fn shared(&self, hosts: &[&Host], written: &BTreeSet<String>) -> String {
+    fn shared(&self, hosts: &[&Host], written: &SortedSet<String>) -> String {
         let mut text = String::new();
         let addresses = hosts.iter().flat_map(|host| [&host.addresses.v4, &host.addresses.v6]);
-        let used = order::distinct(addresses.filter_map(|address| match address {
-            Address::From(source) => self.source_places.get(source).copied(),
-            Address::Auto | Address::Lost(_) | Address::Off => None,
-        }));
+        let used = addresses
+            .filter_map(|address| match address {
+                Address::From(source) => self.source_places.get(source).copied(),
+                Address::Auto | Address::Lost(_) | Address::Off => None,
+            })
+            .collect::<SortedSet<_>>();
         for (name, source) in used.iter().map(|place| &self.sources[*place]) {
             let header = format!("[source.{}]", toml::key(name));
             if !written.contains(&header) {
@@ -407,7 +407,7 @@ impl<'a> Writer<'a> {
             let interval = toml::string(&toml::duration(interval));
             body.text += &format!("[daemon]\ninterval = {interval}\n\n");
         }
-        body.text += &self.shared(&counting, &BTreeSet::new());
+        body.text += &self.shared(&counting, &SortedSet::new());
         let mut written = headers(&body.text);
         for host in &counting {
             body.remark_all(&host.remarks);
@@ -427,7 +427,7 @@ impl<'a> Writer<'a> {
                 self.tell_secret(host, &mut body);
             }
             let off = self.shared(&[host], &written) + &self.block(host);
-            written.append(&mut headers(&off));
+            written.extend(headers(&off));
             body.text += &toml::switched_off(&off);
         }
         let names = |hosts: &[&Host]| hosts.iter().map(|host| host.names.len().max(1)).sum();
@@ -492,11 +492,11 @@ struct Body {
     /// The number of remarks that a person has to act on.
     to_do: usize,
     /// The remarks in it.
-    said: BTreeSet<Remark>,
+    said: SortedSet<Remark>,
     /// The secret files that were handled.
-    told: BTreeSet<String>,
+    told: SortedSet<String>,
     /// The secrets for files, by file name.
-    secrets: BTreeMap<String, Secret>,
+    secrets: SortedMap<String, Secret>,
 }
 
 impl Body {
@@ -523,8 +523,8 @@ fn counting(hosts: &[Host]) -> Vec<&Host> {
 }
 
 /// The headers of sections in `text`.
-fn headers(text: &str) -> BTreeSet<String> {
-    order::distinct(text.lines().filter(|line| line.starts_with('[')).map(str::to_owned))
+fn headers(text: &str) -> SortedSet<String> {
+    text.lines().filter(|line| line.starts_with('[')).map(str::to_owned).collect()
 }
 
 impl Host {

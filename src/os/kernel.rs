@@ -1,8 +1,6 @@
 //! The kernel: this machine's addresses, its route to the Internet, and changes of both.
 //!
 //! On Linux it speaks netlink; elsewhere it lists addresses without flags and reports no changes.
-
-use std::collections::BTreeSet;
 use std::fmt;
 
 #[cfg(target_os = "linux")]
@@ -28,6 +26,7 @@ pub use watcher::Watcher;
 pub use watcher::noted;
 
 use crate::core::address::renewal::Listed;
+use crate::core::order::SortedSet;
 
 /// The addresses of this machine, and what else the kernel says of them.
 #[derive(Debug, Default)]
@@ -35,7 +34,7 @@ pub struct Listing {
     /// The addresses, in the kernel's order.
     pub addresses: Vec<Listed>,
     /// The interfaces that are not plugged in, by their numbers.
-    pub without_carrier: BTreeSet<u32>,
+    pub without_carrier: SortedSet<u32>,
     /// The names of the interfaces that are tunnels, by their numbers.
     pub tunnels: Vec<(u32, String)>,
 }
@@ -56,7 +55,7 @@ pub struct Interface {
 pub struct Changes {
     /// The numbers of interfaces with a new, changed or gone address, or that came, went, changed
     /// their name, or went up or down.
-    pub interfaces: BTreeSet<u32>,
+    pub interfaces: SortedSet<u32>,
     /// A route came, went or changed that leads to the Internet at large, or that stands for a
     /// delegated prefix; or a rule did that chooses among them.
     pub default_route: bool,

@@ -2,8 +2,6 @@
 //!
 //! Every round reads the files again, so that a replaced file is noticed without a restart; so is
 //! the receipt that lies beside a token file.
-
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -12,6 +10,7 @@ use crate::config::{Config, HostConfig};
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Destination, Memory};
 use crate::core::name::Hostname;
+use crate::core::order::SortedMap;
 use crate::core::plan::{Host, TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
@@ -39,7 +38,7 @@ struct KeptSecret {
 /// Reads secrets, each file once.
 pub struct CredentialReader<'a> {
     store: &'a Store,
-    files: BTreeMap<PathBuf, KeptSecret>,
+    files: SortedMap<PathBuf, KeptSecret>,
     /// The last provider: hosts of one provider follow one another.
     provider: Option<KnownProvider>,
 }
@@ -56,7 +55,7 @@ struct KnownProvider {
 impl<'a> CredentialReader<'a> {
     /// A reader that has read nothing yet; fingerprints are salted with the store's salt.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, files: BTreeMap::new(), provider: None }
+        Self { store, files: SortedMap::new(), provider: None }
     }
 
     /// The access of `host`, or what is wrong with its secret.

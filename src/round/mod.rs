@@ -17,7 +17,6 @@ mod waiting;
 mod way;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,6 +32,7 @@ use crate::config::{Config, HostConfig};
 use crate::core::address::renewal::Renewals;
 use crate::core::address::standing::{self, Lessons};
 use crate::core::memory::Memory;
+use crate::core::order::SortedSet;
 use crate::core::round::{
     Answer, Errand, Event, HostAccess, Look, Now, Occasion, Report, Round, Shell, Subject, Task,
 };
@@ -103,7 +103,7 @@ impl Engine {
             waiting,
             pulse: Pulse::default(),
             asked: Asked::default(),
-            sights: Rc::new(RefCell::new(Sights::of_nothing(BTreeSet::new()))),
+            sights: Rc::new(RefCell::new(Sights::of_nothing(SortedSet::new()))),
             clients,
             knows_secrets: false,
             requests: FuturesUnordered::new(),

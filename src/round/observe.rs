@@ -1,12 +1,11 @@
 //! Observing: what a look has shown of each host, from the sources' answers and the hosts' access.
-
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::problems::shown_path;
 use crate::config::{Config, HostConfig};
 use crate::core::address::PerFamily;
+use crate::core::order::SortedSet;
 use crate::core::provider::Provider;
 use crate::core::round::{FileText, HostAccess, Look, Observed, Occasion, Round, Subject};
 use crate::core::secret::Fingerprint;
@@ -61,7 +60,7 @@ pub fn look_of(
     occasion: Occasion,
     hash: impl Fn(&str) -> Fingerprint,
 ) -> Look {
-    let mut detours = BTreeSet::new();
+    let mut detours = SortedSet::new();
     let mut files: Vec<(&Path, FileText)> = Vec::new();
     let mut observed = Vec::with_capacity(hosts.len());
     for ((subject, access), host) in hosts.into_iter().zip(&config.hosts) {

@@ -2,8 +2,6 @@
 //!
 //! Finds the servers, asks them, and asks those again that are behind. The core decides when, about
 //! which hosts, and what the answers mean.
-
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,7 @@ use crate::config::HostConfig;
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
-use crate::core::order;
+use crate::core::order::{self, SortedMap};
 use crate::core::plan::Wish;
 use crate::core::round::{HostAnswers, LOOK, Subject, VerifyCase, Whom};
 use crate::core::server::Server;
@@ -80,7 +78,7 @@ struct Questions {
     /// its server.
     waiting: Vec<(Duration, usize, usize)>,
     /// The servers that do not answer, with the reason.
-    silent: BTreeMap<Way, String>,
+    silent: SortedMap<Way, String>,
 }
 
 impl Questions {
@@ -93,7 +91,7 @@ impl Questions {
             waiting.extend(servers.map(|server| (Duration::ZERO, place, server)));
         }
         order::sort_by_key(&mut waiting, |(_, _, server)| *server);
-        Self { hearings, begun, repeats, waiting, silent: BTreeMap::new() }
+        Self { hearings, begun, repeats, waiting, silent: SortedMap::new() }
     }
 
     /// Asks all of them, until no answer is to come.
@@ -251,7 +249,7 @@ struct Finder {
     authorities: Vec<Authority>,
     known: Vec<Server>,
     /// The servers of zones, according to the provider with that name or to the system's resolvers.
-    zones: BTreeMap<(Option<String>, Hostname), Result<Vec<Server>, String>>,
+    zones: SortedMap<(Option<String>, Hostname), Result<Vec<Server>, String>>,
     /// Why the system's resolvers do not answer about zones.
     deaf: Option<String>,
 }

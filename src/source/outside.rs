@@ -1,8 +1,6 @@
 //! Services outside that report the asker's address: which are asked, and how many must agree.
 //!
 //! Compares the answers; each kind of service is asked by its own file.
-
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use super::{dns, gateway, stun, web};
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::standing::{self, ServiceAnswer};
+use crate::core::order::SortedSet;
 use crate::core::source::{Outside, Service};
 use crate::net::http::{self, Clients};
 use crate::net::interface::Uplink;
@@ -43,7 +42,7 @@ pub async fn ask(
     outside: &Outside,
     family: Family,
     clients: &Clients,
-    aside: &BTreeSet<standing::ServiceId>,
+    aside: &SortedSet<standing::ServiceId>,
 ) -> ServiceAnswers {
     // A missing interface is reported once, and not for every service; each looks again for itself.
     if let Some(Err(gone)) = outside.bind.map(Uplink::find) {

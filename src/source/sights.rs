@@ -4,7 +4,6 @@
 //! result for one host from them without asking again. Called by the round and `address`.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::address::renewal::Renewals;
 use crate::core::address::standing::{self, Lessons, ServiceAnswer, lessons};
 use crate::core::address::{Addresses, Family, unpublishable};
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::plan::Seen;
 use crate::core::source::{Outside, Service, Source, SourceKind};
 use crate::core::text::Text;
@@ -50,15 +49,15 @@ enum Question {
 /// When each source outside was last asked, by the steady clock, and whether there was a route to the
 /// Internet then.
 #[derive(Debug, Default)]
-pub struct Asked(BTreeMap<(Question, Family), (Duration, bool)>);
+pub struct Asked(SortedMap<(Question, Family), (Duration, bool)>);
 
 /// What the sources saw in one round.
 #[derive(Clone, Debug)]
 pub struct Sights {
     snapshot: Result<Snapshot, String>,
     /// The services that are asked last.
-    aside: BTreeSet<standing::ServiceId>,
-    answers: BTreeMap<(Question, Family), ServiceAnswers>,
+    aside: SortedSet<standing::ServiceId>,
+    answers: SortedMap<(Question, Family), ServiceAnswers>,
 }
 
 /// Asks every source that `config`'s hosts use, and puts the answers into `sights` one by one; services
@@ -87,7 +86,7 @@ pub async fn look(
     let aside = &sights.borrow().aside.clone();
     let ask =
         |question| async move { (question, ask(config, clients, question, aside, waiting).await) };
-    let (mut taken_up, mut under_way) = (BTreeSet::new(), FuturesUnordered::new());
+    let (mut taken_up, mut under_way) = (SortedSet::new(), FuturesUnordered::new());
     loop {
         let now = monotonic();
         let next = sights.borrow().next_questions(config, asked, by_event, now, &mut taken_up);
@@ -138,8 +137,8 @@ fn outside_of(config: &Config, (question, family): (Question, Family)) -> Option
 }
 
 /// Every service that a host of `config` may need: the others' standings may be forgotten.
-pub fn services(config: &Config) -> BTreeSet<standing::ServiceId> {
-    let mut services = BTreeSet::new();
+pub fn services(config: &Config) -> SortedSet<standing::ServiceId> {
+    let mut services = SortedSet::new();
     for wanted in Wanted::each(config) {
         let questions = match wanted.source() {
             None => Vec::new(),
@@ -160,7 +159,7 @@ async fn ask(
     config: &Config,
     clients: &Clients,
     (question, family): (Question, Family),
-    aside: &BTreeSet<standing::ServiceId>,
+    aside: &SortedSet<standing::ServiceId>,
     waiting: Waiting,
 ) -> ServiceAnswers {
     if let Some(outside) = outside_of(config, (question, family)) {
@@ -202,9 +201,9 @@ impl Question {
 
 impl Sights {
     /// The sights before anything was asked; services in `aside` are to be asked last.
-    pub fn of_nothing(aside: BTreeSet<standing::ServiceId>) -> Self {
+    pub fn of_nothing(aside: SortedSet<standing::ServiceId>) -> Self {
         let snapshot = Err("the kernel was not asked for its addresses yet".to_owned());
-        Self { snapshot, aside, answers: BTreeMap::new() }
+        Self { snapshot, aside, answers: SortedMap::new() }
     }
 
     /// Replaces the kernel's snapshot by a newer one.
@@ -218,12 +217,12 @@ impl Sights {
     /// `by_event` and `asked` count as in [`look`]; `now` is by the steady clock.
     pub fn of(
         config: &Config,
-        (snapshot, aside): (Result<Snapshot, String>, BTreeSet<standing::ServiceId>),
+        (snapshot, aside): (Result<Snapshot, String>, SortedSet<standing::ServiceId>),
         (asked, by_event, now): (&mut Asked, bool, Duration),
-        tell: &mut dyn FnMut(&Outside, Family, &BTreeSet<standing::ServiceId>) -> ServiceAnswers,
+        tell: &mut dyn FnMut(&Outside, Family, &SortedSet<standing::ServiceId>) -> ServiceAnswers,
     ) -> Self {
         let mut sights = Self { snapshot, ..Self::of_nothing(aside) };
-        let mut taken_up = BTreeSet::new();
+        let mut taken_up = SortedSet::new();
         loop {
             let questions = sights.next_questions(config, asked, by_event, now, &mut taken_up);
             if questions.is_empty() {
@@ -245,10 +244,11 @@ impl Sights {
         asked: &mut Asked,
         by_event: bool,
         now: Duration,
-        taken_up: &mut BTreeSet<(Question, Family)>,
-    ) -> BTreeSet<(Question, Family)> {
+        taken_up: &mut SortedSet<(Question, Family)>,
+    ) -> SortedSet<(Question, Family)> {
         let wanted = Wanted::each(config);
-        let mut questions = order::distinct(wanted.filter_map(|wanted| self.question(wanted)));
+        let mut questions =
+            wanted.filter_map(|wanted| self.question(wanted)).collect::<SortedSet<_>>();
         questions.retain(|question| {
             if !taken_up.insert(*question) {
                 return false;
@@ -331,7 +331,8 @@ impl Sights {
     /// The lessons of the services that were asked, question by question.
     pub fn lessons(&self, config: &Config) -> Lessons {
         let wanted = Wanted::each(config);
-        let chains = order::distinct(wanted.map(|wanted| (self.chain(wanted), wanted.family)));
+        let chains =
+            wanted.map(|wanted| (self.chain(wanted), wanted.family)).collect::<SortedSet<_>>();
         let mut all = Lessons::new();
         for (chain, family) in chains {
             let answers = self.answers_to(&chain, family);
@@ -515,13 +516,13 @@ mod tests {
     use crate::core::address::standing::{Lesson, ServiceFault};
 
     /// A host of deSEC's behind NAT, and what is seen there while `aside` is left aside.
-    fn behind_nat(aside: BTreeSet<standing::ServiceId>) -> (Config, Sights) {
+    fn behind_nat(aside: SortedSet<standing::ServiceId>) -> (Config, Sights) {
         let host = "[[host]]\nname = \"a.example\"\nprovider = \"desec\"\ntoken-file = \"t\"\n";
         let config = crate::config::parse(Path::new("/c.toml"), host, true).unwrap();
         let source = "192.168.1.2".parse().ok();
         let routes = PerFamily { v4: Some(Route { source, index: 1, gateway: None }), v6: None };
         let snapshot = Ok(Snapshot { routes, ..Snapshot::default() });
-        (config, Sights { snapshot, aside, answers: BTreeMap::new() })
+        (config, Sights { snapshot, aside, answers: SortedMap::new() })
     }
 
     /// What the one host wants of IPv4.
@@ -549,7 +550,7 @@ mod tests {
 
     #[test]
     fn auto_behind_nat_asks_third_parties_when_the_providers_own_service_fails() {
-        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let (config, mut sights) = behind_nat(SortedSet::new());
         let wanted = wanted(&config);
         assert_eq!(sights.question(wanted), Some(OWN));
         sights.answers.insert(OWN, service_answers(own(), Err("it is silent")));
@@ -562,12 +563,12 @@ mod tests {
         let failed = Lesson::Blamed(ServiceFault::Failed, "it is silent".to_owned());
         let lessons = sights.lessons(&config);
         assert_eq!(lessons, [(own(), failed), (ipify(), Lesson::Right)].into());
-        assert!(services(&config).is_superset(&lessons.into_keys().collect()));
+        assert!(lessons.keys().all(|service| services(&config).contains(service)));
     }
 
     #[test]
     fn auto_behind_nat_believes_the_providers_own_service_alone() {
-        let (config, mut sights) = behind_nat(BTreeSet::new());
+        let (config, mut sights) = behind_nat(SortedSet::new());
         let wanted = wanted(&config);
         sights.answers.insert(OWN, service_answers(own(), Ok("8.8.8.8")));
         assert_eq!(sights.question(wanted), None);

@@ -1,8 +1,6 @@
 //! The kernel's snapshot: what it says at one moment, and what follows from that for one host.
 //!
 //! Reads the kernel and asks nobody else. Used by `sights`, and by the daemon to compare two moments.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -13,7 +11,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::address::prefix::Prefix;
 use crate::core::address::renewal::{Listed, Renewals};
 use crate::core::address::{Addresses, Family, PerFamily, Special, special, unpublishable};
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::source::{Interface, Source, SourceKind};
 use crate::net::interface;
 use crate::os::kernel::{self, Listing};
@@ -45,7 +43,7 @@ pub struct Snapshot {
     /// The renewals of the addresses, to be remembered.
     pub renewals: Renewals,
     /// The interfaces that the configuration binds something to.
-    pub lines: BTreeMap<InterfaceName, InterfaceFacts>,
+    pub lines: SortedMap<InterfaceName, InterfaceFacts>,
     /// Prefixes that the provider has delegated to this machine; read only where a suffix needs it.
     pub delegated: Vec<Prefix>,
 }
@@ -73,7 +71,7 @@ pub struct InterfaceFacts {
 pub struct SourceFacts {
     addresses: choice::Facts,
     routes: PerFamily<Option<Route>>,
-    lines: BTreeMap<InterfaceName, InterfaceFacts>,
+    lines: SortedMap<InterfaceName, InterfaceFacts>,
     delegated: Vec<Prefix>,
     awaits_verdict: bool,
 }
@@ -142,7 +140,7 @@ impl Snapshot {
                 _ => {}
             }
         }
-        let mut lines = BTreeMap::new();
+        let mut lines = SortedMap::new();
         for name in binds(config) {
             lines.insert(name, InterfaceFacts::read_kernel(name, &addresses)?);
         }
@@ -256,8 +254,8 @@ impl InterfaceFacts {
 }
 
 /// The interfaces that `config`'s hosts and the sources that they use are bound to.
-fn binds(config: &Config) -> BTreeSet<InterfaceName> {
-    let mut binds = BTreeSet::new();
+fn binds(config: &Config) -> SortedSet<InterfaceName> {
+    let mut binds = SortedSet::new();
     for wanted in Wanted::each(config) {
         binds.extend(wanted.bind());
         if let Some(SourceKind::Outside(outside)) = wanted.named().map(|source| &source.kind) {
@@ -296,7 +294,7 @@ fn around(index: u32, family: Family, addresses: &[KernelAddress]) -> io::Result
         let is_able = Family::of(address.address) == family && !down && !no_carrier;
         address.index != index && is_able && unpublishable(address.address, true).is_none()
     };
-    for other in order::distinct(addresses.iter().filter(may).map(|a| a.index)) {
+    for other in addresses.iter().filter(may).map(|a| a.index).collect::<SortedSet<_>>() {
         if let Some(metric) = kernel::metric_by(other, family)? {
             best = best.into_iter().chain([(metric, other)]).min();
         }
@@ -312,10 +310,10 @@ impl SourceFacts {
     /// any where no route leads there. A new route there is a reason to ask sources outside. Of an
     /// interface that something is bound to, state, addresses and routes count.
     pub fn of(config: &Config, snapshot: &Snapshot) -> Self {
-        let mut names: BTreeSet<&str> = BTreeSet::new();
+        let mut names: SortedSet<&str> = SortedSet::new();
         let mut internet = PerFamily { v4: false, v6: false };
         let mut awaits_verdict = false;
-        let mut asked = BTreeSet::new();
+        let mut asked = SortedSet::new();
         for wanted in Wanted::each(config) {
             // Most hosts share their source, and what it says of a verdict is the same for all of them.
             let question = (wanted.source(), wanted.family, wanted.bind(), wanted.is_local());

@@ -4,7 +4,7 @@
 //! standings and renewals; a change that older versions cannot read has to raise `VERSION`.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -26,6 +26,7 @@ use crate::core::memory::{
     Sent, Set, TokenEntry, Verification, VerifyFinding, Word, ZoneKey,
 };
 use crate::core::name::Hostname;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::outcome::{Fault as CoreFault, Rejection};
 use crate::core::pace::History;
 use crate::core::problem::{Problem, Severity};
@@ -213,23 +214,23 @@ struct State<'a> {
     salt: Cow<'a, Salt>,
     #[serde(deserialize_with = "Listed::<ReadHost>::deserialize")]
     #[serde(serialize_with = "Listed::<StoredHost>::serialize")]
-    hosts: Cow<'a, BTreeMap<Key, Box<Entry>>>,
+    hosts: Cow<'a, SortedMap<Key, Box<Entry>>>,
     #[serde(with = "Listed::<StoredPace>")]
-    paces: Cow<'a, BTreeMap<ZoneKey, History>>,
+    paces: Cow<'a, SortedMap<ZoneKey, History>>,
     #[serde(default, skip_serializing_if = "is_default", with = "Listed::<StoredToken>")]
-    tokens: Cow<'a, BTreeMap<Fingerprint, TokenEntry>>,
+    tokens: Cow<'a, SortedMap<Fingerprint, TokenEntry>>,
     #[serde(default, skip_serializing_if = "is_default")]
     #[serde(deserialize_with = "services", serialize_with = "Listed::<StoredService>::serialize")]
     services: Cow<'a, Standings>,
-    without_lists: Cow<'a, BTreeSet<String>>,
+    without_lists: Cow<'a, SortedSet<String>>,
     #[serde(default, skip_serializing_if = "is_default")]
-    servers: Cow<'a, BTreeMap<String, Fingerprint>>,
+    servers: Cow<'a, SortedMap<String, Fingerprint>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reckoning: Option<Reckoning>,
     #[serde(default, deserialize_with = "renewals", skip_serializing_if = "is_default")]
     renewals: Cow<'a, Renewals>,
     #[serde(default, skip_serializing_if = "is_default")]
-    answers: Cow<'a, BTreeMap<Word, u64>>,
+    answers: Cow<'a, SortedMap<Word, u64>>,
     /// See [`has_flipped`].
     #[serde(default, rename = "checksum", skip_serializing)]
     _checksum: de::IgnoredAny,
@@ -771,7 +772,7 @@ struct Listed<E>(PhantomData<E>);
 
 impl<E> Listed<E> {
     /// Makes each element when it is written, so that a thousand hosts are not in memory twice.
-    fn serialize<'a, K, V, S>(map: &'a BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    fn serialize<'a, K, V, S>(map: &'a SortedMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
     where
         E: From<(&'a K, &'a V)> + Serialize,
         S: Serializer,
@@ -779,7 +780,7 @@ impl<E> Listed<E> {
         serializer.collect_seq(map.iter().map(E::from))
     }
 
-    fn deserialize<'de, 'a, K, V, D>(list: D) -> Result<Cow<'a, BTreeMap<K, V>>, D::Error>
+    fn deserialize<'de, 'a, K, V, D>(list: D) -> Result<Cow<'a, SortedMap<K, V>>, D::Error>
     where
         E: Deserialize<'de>,
         (K, V): TryFrom<E, Error: fmt::Display>,
@@ -795,14 +796,14 @@ impl<E> Listed<E> {
             (K, V): TryFrom<E, Error: fmt::Display>,
             K: Ord,
         {
-            type Value = BTreeMap<K, V>;
+            type Value = SortedMap<K, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut map = BTreeMap::new();
+                let mut map = SortedMap::new();
                 while let Some(stored) = list.next_element::<E>()? {
                     let (key, value) = <(K, V)>::try_from(stored).map_err(de::Error::custom)?;
                     if map.insert(key, value).is_some() {
@@ -1209,13 +1210,13 @@ mod tests {
     #[test]
     fn a_text_from_before_tokens_were_remembered_is_read() {
         let read = without("  \"tokens\"", "  \"services\"");
-        assert_eq!(read, Memory { tokens: BTreeMap::new(), ..everything() });
+        assert_eq!(read, Memory { tokens: SortedMap::new(), ..everything() });
     }
 
     #[test]
     fn a_text_from_before_services_were_remembered_is_read() {
         let read = without("  \"services\"", "  \"without-lists\"");
-        assert_eq!(read, Memory { services: BTreeMap::new(), ..everything() });
+        assert_eq!(read, Memory { services: SortedMap::new(), ..everything() });
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
-use crate::core::order;
+use crate::core::order::SortedSet;
 use crate::core::secret::Secret;
 use crate::os::disk::{self, Ownership, with_ending};
 use crate::os::reason::reason;
@@ -306,7 +306,7 @@ pub fn refuse_collisions(files: &[&Path]) -> Result<(), Failure> {
 pub fn lock<'a>(files: impl IntoIterator<Item = &'a TokenFile>) -> Result<Vec<File>, Failure> {
     // A directory with several paths is locked once.
     let directory = |file: &TokenFile| disk::canonical(disk::directory(file.path()));
-    let directories = order::distinct(files.into_iter().map(directory));
+    let directories = files.into_iter().map(directory).collect::<SortedSet<_>>();
     directories.iter().map(|directory| lock_directory(directory)).collect()
 }
 

@@ -3,11 +3,10 @@
 //! Pure; commands, options and variables come from the table of the command line, exit codes from
 //! their type.
 
-use std::collections::BTreeSet;
-
 use crate::cli::table::{ABOUT, COMMANDS, Command, Opt, daemon};
 use crate::core::exit::Exit;
 use crate::core::feature::Feature;
+use crate::core::order::SortedSet;
 
 use super::roff::{Page, bold, escaped, italic};
 use super::words;
@@ -81,7 +80,7 @@ fn label(option: &Opt, all: bool) -> String {
 
 fn commands(page: &mut Page) {
     page.section("COMMANDS");
-    let mut told = BTreeSet::new();
+    let mut told = SortedSet::new();
     for command in words::commands() {
         if let Some(group) = command.group().filter(|group| told.insert(group.name)) {
             let mut paragraphs = vec![sentence(group.doc)];

@@ -3,9 +3,8 @@
 //! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources say
 //! which interfaces count; `address` knows which ranges may be published at all.
 
-use crate::core::order;
+use crate::core::order::SortedSet;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -130,7 +129,7 @@ pub struct Choice {
 /// The facts that can change a choice: everything that the kernel says except the life times, which
 /// every router advertisement renews, and what follows from their renewals. Equal facts are no news.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Facts(BTreeSet<(IpAddr, u8, u32, String, Flags)>);
+pub struct Facts(SortedSet<(IpAddr, u8, u32, String, Flags)>);
 
 impl Facts {
     /// The facts of `addresses`, in any order.
@@ -139,7 +138,7 @@ impl Facts {
             let flags = Flags { outlived: false, ..a.flags };
             (a.address, a.prefix_length, a.index, a.interface.clone(), flags)
         };
-        Self(order::distinct(addresses.into_iter().map(fact)))
+        Self(addresses.into_iter().map(fact).collect())
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Pure: the services' answers to one question come in, the lesson about each service comes out. The
 //! round keeps the standings in the memory; sources ask skipped services only after the others.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Family;
 use crate::core::backoff::Backoff;
-use crate::core::order;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::time::Timestamp;
 
 /// A service in one family: it may tell the truth in one and be unreachable in the other.
@@ -67,10 +65,10 @@ pub enum Lesson {
 }
 
 /// The standings of the services that have been blamed.
-pub type Standings = BTreeMap<ServiceId, ServiceStanding>;
+pub type Standings = SortedMap<ServiceId, ServiceStanding>;
 
 /// What a round showed about services.
-pub type Lessons = BTreeMap<ServiceId, Lesson>;
+pub type Lessons = SortedMap<ServiceId, Lesson>;
 
 impl ServiceFault {
     /// The word for it in logs and in `status --json`; the state file has the same.
@@ -119,9 +117,9 @@ impl ServiceStanding {
 }
 
 /// The services that are skipped at `now`.
-pub fn aside(standings: &Standings, now: Timestamp) -> BTreeSet<ServiceId> {
+pub fn aside(standings: &Standings, now: Timestamp) -> SortedSet<ServiceId> {
     let aside = standings.iter().filter(|(_, standing)| standing.is_aside(now));
-    order::distinct(aside.map(|(service, _)| service.clone()))
+    aside.map(|(service, _)| service.clone()).collect()
 }
 
 /// The lessons of the answers to one question; `believed` is the address that was agreed on, if any.
@@ -330,7 +328,7 @@ mod tests {
     fn what_is_right_stands_well_again() {
         let mut standings = after(&lied("x"), &[0]);
         assert_eq!(aside(&standings, at(1)), [service("a")].into());
-        assert_eq!(aside(&standings, at(HOUR)), BTreeSet::new());
+        assert_eq!(aside(&standings, at(HOUR)), SortedSet::new());
         settle(&mut standings, &[(service("a"), Lesson::Right)].into(), at(1));
         assert_eq!(standings, Standings::new());
     }

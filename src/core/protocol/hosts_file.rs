@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::name::Hostname;
-use crate::core::order;
+use crate::core::order::SortedSet;
 use crate::core::plan::{Update, Wish};
 
 /// The comment that marks a line as ours.
@@ -15,12 +15,12 @@ const MARK: &str = "# homing";
 
 /// The addresses that our own lines in `text` give to `host`.
 pub fn set(text: &str, host: &Hostname) -> PerFamily<Option<Addresses>> {
-    let ours = order::distinct(
-        text.lines()
-            .filter_map(own_line)
-            .filter(|(_, name)| *name == host.as_str())
-            .map(|(address, _)| address),
-    );
+    let ours = text
+        .lines()
+        .filter_map(own_line)
+        .filter(|(_, name)| *name == host.as_str())
+        .map(|(address, _)| address)
+        .collect::<SortedSet<_>>();
     PerFamily::from_fn(|family| {
         Addresses::new(ours.iter().copied().filter(|&address| Family::of(address) == family))
     })

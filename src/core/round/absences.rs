@@ -2,17 +2,16 @@
 //!
 //! The state holds the moment by the wall clock, which may jump. A daemon also counts by a clock
 //! that cannot be set and that stops while the machine sleeps. The rounds keep the count.
-
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::address::{Family, PerFamily};
 use crate::core::memory::Key;
+use crate::core::order::SortedMap;
 use crate::core::plan::Seen;
 
 /// When each family that is gone now was first seen as gone.
 #[derive(Debug, Default)]
-pub struct Absences(BTreeMap<(Key, Family), Duration>);
+pub struct Absences(SortedMap<(Key, Family), Duration>);
 
 impl Absences {
     /// How long each family of `key` had been gone, at `now`.

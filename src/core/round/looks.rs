@@ -2,8 +2,6 @@
 //!
 //! Decides which hosts they are asked about, and remembers what they say. The answers never change
 //! an exit code or a hold.
-
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::errand::{HostAnswers, LOOK, Out, Task, VerifyCase, Whom};
@@ -11,7 +9,7 @@ use super::short::Short;
 use super::{Case, Now, Round, Stage};
 use crate::core::address::{Family, PerFamily};
 use crate::core::memory::{Entry, Key, VerifyFinding};
-use crate::core::order;
+use crate::core::order::{self, SortedSet};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Host, Stand, TakeOver, Use, Wish};
 use crate::core::settle::settle;
@@ -95,7 +93,7 @@ impl Round {
     }
 
     /// Asks whether all servers have what was set or confirmed for the hosts at `places`.
-    pub(super) fn verify(&mut self, places: &BTreeSet<usize>) {
+    pub(super) fn verify(&mut self, places: &SortedSet<usize>) {
         let (mut cases, mut hosts) = (Vec::new(), Vec::new());
         for &place in places {
             let Case { subject, at, .. } = &self.cases[place];

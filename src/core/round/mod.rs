@@ -21,7 +21,9 @@ mod upkeep;
 mod zones;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
+
+use crate::core::order::{SortedMap, SortedSet};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,7 +51,6 @@ use super::history::Change;
 use super::memory::{
     Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, Sent, Set, Word, ZoneKey,
 };
-use super::order;
 use super::outcome::{Outcome, Refusal};
 use super::plan::{Circumstances, Request, Seen, Stand, Step, WhenGone, Wish, step};
 use super::protocol::hosts_file;
@@ -133,7 +134,7 @@ pub struct Look {
     /// The kernel's renewals, unless the kernel could not be asked.
     pub renewals: Option<Renewals>,
     /// Why published addresses are not those by which this machine sends, in words.
-    pub detours: BTreeSet<String>,
+    pub detours: SortedSet<String>,
 }
 
 /// What a look found out about one host.
@@ -196,13 +197,13 @@ pub struct Round {
     /// The absences that were watched; `None` where only one look is made.
     absences: Option<Absences>,
     /// The moments at which hosts that came back after a long absence are updated, until they are.
-    turns: BTreeMap<Key, Timestamp>,
+    turns: SortedMap<Key, Timestamp>,
     /// When the servers of each host were last asked between updates, by the steady clock. It is not
     /// in the state: a file is not written only because nothing has changed.
-    looked: BTreeMap<Key, Duration>,
+    looked: SortedMap<Key, Duration>,
     interval: Duration,
     /// The hosts that have something to send and are not being asked about.
-    ready: BTreeSet<usize>,
+    ready: SortedSet<usize>,
     lanes: Short<String, Lane>,
     queues: Short<Rc<str>, Queue>,
     /// The requests that may leave as soon as their queue has room.
@@ -257,7 +258,7 @@ impl Round {
             self.memory.hosts.values_mut().for_each(|entry| entry.end_waits_soon(now.wall));
         }
         let under_way = self.cases.iter().filter(|case| case.stage != Stage::Rest);
-        let under_way = order::distinct(under_way.map(|case| &case.subject.host.key));
+        let under_way = under_way.map(|case| &case.subject.host.key).collect::<SortedSet<_>>();
         let places = hosts.iter().map(|(subject, access)| {
             let key = &subject.host.key;
             // A host under way is at its former place until its answer is heard.
@@ -323,7 +324,7 @@ impl Round {
     }
 
     /// Forgets which services outside failed or lied, but for those that a host may need.
-    pub fn keep_services(&mut self, needed: &BTreeSet<ServiceId>) {
+    pub fn keep_services(&mut self, needed: &SortedSet<ServiceId>) {
         self.memory.services.retain(|service, _| needed.contains(service));
     }
 
@@ -477,7 +478,7 @@ impl Round {
     fn plan(
         &mut self,
         hosts: Vec<Observed>,
-        detours: BTreeSet<String>,
+        detours: SortedSet<String>,
         occasion: Occasion,
         before: Vec<(usize, Case, HostReport)>,
         now: &Now,
@@ -700,7 +701,7 @@ impl Round {
         let (key, memory) = (&host.key, &mut self.memory);
         let host_report = &mut self.report.hosts[*at];
         if subject.provider.manners().is_local() {
-            learn(memory.hosts.entry(key.clone()), stands, &host_report.seen, now.wall);
+            learn((&mut memory.hosts, key), stands, &host_report.seen, now.wall);
         }
         let missing = stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         // No entry is made only to note that nothing is missing.
@@ -801,7 +802,7 @@ impl Round {
             settle_in(&mut self.memory, &observed.subject.host.key, access);
         }
         // What was set for the look before is verified, and the host's program runs, all the same.
-        self.follow_up(&BTreeSet::from([place]));
+        self.follow_up(&SortedSet::from([place]));
         let at = self.cases[place].at;
         let (mut report, case) = self.decide_first(observed, at, occasion, now);
         report.keep_news(&mut self.report.hosts[at]);
@@ -885,7 +886,7 @@ pub fn note_places<'a>(
         }
     }
     if known < memory.hosts.len() {
-        let configured = order::distinct(hosts.map(|(key, _)| key));
+        let configured = hosts.map(|(key, _)| key).collect::<SortedSet<_>>();
         let others = memory.hosts.iter_mut().filter(|(key, _)| !configured.contains(key));
         others.for_each(|(_, entry)| entry.note_configured(false, now));
     }
@@ -911,7 +912,7 @@ fn forget_place(memory: &mut Memory, key: &Key, access: &HostAccess) {
 /// Remembers what the hosts file itself shows to be right: a state that was lost, or whose last
 /// answer was never saved, would otherwise show for ever an update that is never sent.
 fn learn(
-    entry: btree_map::Entry<'_, Key, Box<Entry>>,
+    (hosts, key): (&mut SortedMap<Key, Box<Entry>>, &Key),
     stands: &PerFamily<Stand>,
     seen: &PerFamily<Seen>,
     now: Timestamp,
@@ -920,11 +921,10 @@ fn learn(
         (Stand::Right, Seen::Here(addresses)) => Some(addresses),
         _ => None,
     };
-    let entry = match entry {
-        btree_map::Entry::Occupied(entry) => entry.into_mut(),
-        _ if Family::BOTH.into_iter().all(|family| right(family).is_none()) => return,
-        btree_map::Entry::Vacant(entry) => entry.insert(Box::default()),
-    };
+    if !hosts.contains_key(key) && Family::BOTH.into_iter().all(|family| right(family).is_none()) {
+        return;
+    }
+    let entry = hosts.entry(key.clone()).or_default();
     for family in Family::BOTH {
         if let (Stand::Absent(_), Some(at)) = (&stands[family], removal(&entry.families[family])) {
             entry.families[family] = Record { removed: Some(at), ..Record::default() };

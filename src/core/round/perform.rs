@@ -1,7 +1,5 @@
 //! Performing: which requests leave, at most so many at a time and within each server's own limits,
 //! and what their answers change.
-
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::errand::{Out, Sending, Subject, Task};
@@ -11,7 +9,7 @@ use super::{Case, Now, Round, Shell, Stage};
 use crate::core::address::{Addresses, PerFamily};
 use crate::core::history::Change;
 use crate::core::memory::{Entry, HoldKind, Key, Word};
-use crate::core::order;
+use crate::core::order::SortedSet;
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal, Rejection};
 use crate::core::pace::Pace;
 use crate::core::plan::{self, Candidate, Request, Schedule, Why, Wish};
@@ -34,7 +32,7 @@ const NARROWINGS: usize = 3;
 pub(super) struct Lane {
     /// How many requests wait or are under way.
     open: usize,
-    hosts: BTreeSet<usize>,
+    hosts: SortedSet<usize>,
     /// How many times hosts were asked about more narrowly.
     narrowings: usize,
 }
@@ -47,7 +45,7 @@ impl Lane {
             let provider = &cases[request.hosts[0]].subject.provider.name;
             let lane = lanes.or_default(provider.to_string());
             lane.open += 1;
-            lane.hosts.extend(&request.hosts);
+            lane.hosts.extend(request.hosts.iter().copied());
         }
         lanes
     }
@@ -146,7 +144,9 @@ impl Round {
             return;
         }
         let paces = self.memory.paces.clone();
-        for place in order::distinct(schedule.now.iter().flat_map(|request| &request.hosts)) {
+        for place in
+            schedule.now.iter().flat_map(|request| &request.hosts).collect::<SortedSet<_>>()
+        {
             leaving(self.entry_mut(*place));
         }
         for request in &schedule.now {
@@ -304,7 +304,7 @@ impl Round {
     }
 
     /// Lets the changes of hosts be verified, and runs their programs.
-    pub(super) fn follow_up(&mut self, hosts: &BTreeSet<usize>) {
+    pub(super) fn follow_up(&mut self, hosts: &SortedSet<usize>) {
         if self.is_stopping {
             return;
         }
@@ -349,16 +349,16 @@ impl Round {
     }
 
     /// The providers with a host that has something to send, or whose zone is still asked for.
-    fn busy(&self) -> BTreeSet<&str> {
+    fn busy(&self) -> SortedSet<&str> {
         let ready = self.ready.iter().map(|place| self.provider_name(*place));
-        order::distinct(ready.chain(self.lacking_zones()))
+        ready.chain(self.lacking_zones()).collect()
     }
 
     /// The providers with a host whose zone is still asked for: it decides which hosts share a request.
-    fn lacking_zones(&self) -> BTreeSet<&str> {
+    fn lacking_zones(&self) -> SortedSet<&str> {
         let asked = self.out.values().filter_map(Out::zone);
         let to_be_asked = self.ready.iter().copied().filter(|place| self.wants_zone(*place));
-        order::distinct(asked.chain(to_be_asked).map(|place| self.provider_name(place)))
+        asked.chain(to_be_asked).map(|place| self.provider_name(place)).collect()
     }
 
     fn provider_name(&self, place: usize) -> &str {
@@ -370,7 +370,7 @@ impl Round {
         let lane = self.provider_name(request.hosts[0]).to_owned();
         let lane = self.lanes.or_default(lane);
         lane.open += 1;
-        lane.hosts.extend(&request.hosts);
+        lane.hosts.extend(request.hosts.iter().copied());
         for &place in &request.hosts {
             let stage = &mut self.cases[place].stage;
             *stage = match stage {

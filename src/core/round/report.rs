@@ -1,6 +1,4 @@
 //! The report of a round: values that drivers print or log, and a summary of the state of every host.
-
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::errand::Subject;
@@ -9,6 +7,7 @@ use crate::core::address::standing::Standings;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::exit::Exit;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck, Verification};
+use crate::core::order::SortedSet;
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::secret::Fingerprint;
@@ -37,7 +36,7 @@ pub struct Report {
     /// Whether a refusal was heard that is not reported yet: it is saved at once.
     pub has_refusal: bool,
     /// Why published addresses are not those by which this machine sends, in words.
-    pub detours: BTreeSet<String>,
+    pub detours: SortedSet<String>,
 }
 
 /// How far a round is when its report is finished.

@@ -3,13 +3,12 @@
 //! One rule for every request, for a zone or an update: the least gap between two to one deSEC
 //! server, no second request with a refused credential, none to a server that was just found
 //! unreachable.
-
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::errand::Subject;
 use crate::core::address::interface::InterfaceName;
+use crate::core::order::{SortedMap, SortedSet};
 use crate::core::outcome::{Deferral, Fault, Outcome, Refusal};
 use crate::core::secret::Fingerprint;
 
@@ -17,13 +16,13 @@ use crate::core::secret::Fingerprint;
 #[derive(Debug, Default)]
 pub struct Traffic {
     /// When the last request to each server that wants a gap was answered, by the steady clock.
-    last: BTreeMap<Rc<str>, Duration>,
+    last: SortedMap<Rc<str>, Duration>,
     /// By the place that takes updates, the same for all entries that lead there.
-    refused: BTreeMap<(Rc<str>, Fingerprint), Refusal>,
-    accepted: BTreeSet<(Rc<str>, Fingerprint)>,
+    refused: SortedMap<(Rc<str>, Fingerprint), Refusal>,
+    accepted: SortedSet<(Rc<str>, Fingerprint)>,
     /// By server and interface: another interface may still reach it.
-    unreachable: BTreeMap<(Rc<str>, Option<InterfaceName>), Deferral>,
-    renewed: BTreeSet<Fingerprint>,
+    unreachable: SortedMap<(Rc<str>, Option<InterfaceName>), Deferral>,
+    renewed: SortedSet<Fingerprint>,
 }
 
 impl Traffic {
@@ -31,7 +30,7 @@ impl Traffic {
     /// last round go on: hosts that waited behind them are not parked yet.
     pub fn begin_round(&mut self, goes_on: bool) {
         let Self { last, refused, .. } = std::mem::take(self);
-        let refused = if goes_on { refused } else { BTreeMap::new() };
+        let refused = if goes_on { refused } else { SortedMap::new() };
         *self = Self { last, refused, ..Self::default() };
     }
 

@@ -4,7 +4,7 @@
 //! Comes when every update is answered, so that it delays none of them. Only a refused credential
 //! affects the hosts; every other fault is tried again later, without a report.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::access::HostAccess;
 use super::errand::{Holder, Out, Task, TokenAnswer};
@@ -13,6 +13,7 @@ use super::{Case, Now, Round, Shell};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Entry, HoldKind, SelfCheck, TokenEntry};
+use crate::core::order::SortedMap;
 use crate::core::outcome::{Outcome, Rejection};
 use crate::core::pace::{History, Pace};
 use crate::core::protocol::manners::Issuer;
@@ -147,7 +148,7 @@ impl Round {
     /// those with a known end.
     fn tokens_in_use(&self) -> Vec<OwnToken> {
         let mut tokens: Vec<OwnToken> = Vec::new();
-        let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
+        let mut known: SortedMap<Fingerprint, usize> = SortedMap::new();
         for (place, case) in self.cases.iter().enumerate() {
             let manners = case.subject.provider.manners();
             if !(manners.has_receipts() || manners.has_powers || case.access.expires.is_some()) {
@@ -189,7 +190,7 @@ impl Round {
         }
         // A file that cannot be read at this moment may hold one of the other tokens.
         if self.report.hosts.iter().any(|host| host.secret_problem.is_some()) {
-            self.memory.tokens.append(&mut known);
+            self.memory.tokens.extend(known);
         }
     }
 

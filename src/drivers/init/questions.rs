@@ -2,8 +2,6 @@
 //!
 //! Off a terminal nothing is asked: all that is missing is named at once. The configuration's own
 //! parser judges every answer.
-
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -16,6 +14,7 @@ use crate::config::secret::{SecretPlace, one_line, read_secret};
 use crate::core::address::{Family, PerFamily};
 use crate::core::exit::Exit;
 use crate::core::feature::Feature;
+use crate::core::order::SortedSet;
 use crate::core::protocol::manners::{Issuer, SecretKind};
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
@@ -44,7 +43,7 @@ pub(super) struct Answers {
     /// The sources of the host, by their names.
     sources: PerFamily<Option<String>>,
     /// The sections of these sources.
-    sections: BTreeSet<String>,
+    sections: SortedSet<String>,
 }
 
 /// How the host gets its secret.
@@ -71,7 +70,7 @@ impl Answers {
             zone: None,
             options: Vec::new(),
             sources: PerFamily::default(),
-            sections: BTreeSet::new(),
+            sections: SortedSet::new(),
         }
     }
 

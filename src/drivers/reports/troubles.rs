@@ -1,7 +1,8 @@
 //! Troubles: the reports that failed, each to be told of once.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+
+use crate::core::order::SortedMap;
 
 use tracing::{info, warn};
 
@@ -11,13 +12,13 @@ pub struct Troubles {
     /// Whether they are logged; `--once` prints them, because it has to know what earlier runs printed.
     is_logging: bool,
     /// What went wrong, and what to do about it.
-    all: BTreeMap<Cow<'static, str>, (String, String)>,
+    all: SortedMap<Cow<'static, str>, (String, String)>,
 }
 
 impl Troubles {
     /// No troubles yet.
     pub fn new(is_logging: bool) -> Self {
-        Self { is_logging, all: BTreeMap::new() }
+        Self { is_logging, all: SortedMap::new() }
     }
 
     /// Notes how the report of the setting `topic` went, and logs what is new: a failure, another one,

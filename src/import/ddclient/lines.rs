@@ -3,7 +3,7 @@
 //! Works like ddclient's own reader, with its special way of reading passwords; the parent reads the
 //! meaning of the settings.
 
-use std::collections::BTreeMap;
+use crate::core::order::SortedMap;
 
 /// The value of a setting.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,7 +20,7 @@ pub(super) struct Setting {
     pub(super) line: usize,
 }
 
-pub(super) type Settings = BTreeMap<String, Setting>;
+pub(super) type Settings = SortedMap<String, Setting>;
 
 /// A line with its continuations: settings, and the hosts that they are for.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ struct Joined {
     /// The start of each line in the text, and its number.
     starts: Vec<(usize, usize)>,
     /// The passwords; the text has a placeholder for each.
-    passwords: BTreeMap<String, Password>,
+    passwords: SortedMap<String, Password>,
     wrong: Vec<(usize, String)>,
 }
 

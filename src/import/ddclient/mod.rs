@@ -3,8 +3,6 @@
 //!
 //! Settings on lines without hosts are global: they are for all hosts that follow, and for earlier
 //! hosts without a value of their own. Called by the parent.
-
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +13,7 @@ use super::service::{self, Service};
 use super::{Client, Credential, Draft, Fate, Host, Refresh, Remark, Unusable};
 use super::{form, names};
 use crate::core::address::{Family, PerFamily};
+use crate::core::order::SortedMap;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::secret::Secret;
 
@@ -43,7 +42,7 @@ struct Reader {
     globals: Settings,
     definitions: Vec<Definition>,
     /// The index of each name's definition.
-    places: BTreeMap<String, usize>,
+    places: SortedMap<String, usize>,
     remarks: Vec<Remark>,
     hidden: Vec<Secret>,
 }

@@ -2,8 +2,6 @@
 //!
 //! Every question has its own socket, so that no answer is taken for another's. Of each message only
 //! the attributes that are needed are decoded: one about a link has dozens.
-
-use std::collections::BTreeMap;
 use std::io;
 use std::iter;
 use std::net::{IpAddr, UdpSocket};
@@ -29,7 +27,7 @@ use crate::core::address::choice::{Flags, KernelAddress};
 use crate::core::address::interface::InterfaceName;
 use crate::core::address::prefix::Prefix;
 use crate::core::address::renewal::{Listed, Moment, Stamps};
-use crate::core::order;
+use crate::core::order::{self, SortedMap};
 
 // Message types, attributes and header lengths of linux/rtnetlink.h, if_addr.h and if_link.h.
 pub(super) const RTM_NEWLINK: u16 = 16;
@@ -100,7 +98,7 @@ pub fn listing() -> io::Result<Listing> {
     let request = message(RTM_GETADDR, NLM_F_DUMP, &[0; ADDRESS_HEADER], &[]);
     let mut addresses = inquiry.list(&request, RTM_NEWADDR, kernel_address)?;
     let request = message(RTM_GETLINK, NLM_F_DUMP, &[0; LINK_HEADER], &[]);
-    let mut links = BTreeMap::new();
+    let mut links = SortedMap::new();
     // Not `collect`, which brings a sort of its own: three kilobytes.
     links.extend(inquiry.list(&request, RTM_NEWLINK, link)?);
     addresses.retain_mut(|Listed { address, .. }| {

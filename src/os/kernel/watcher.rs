@@ -1,9 +1,9 @@
 //! Reports of the Linux kernel: addresses, interfaces and default routes that change.
 //!
 //! Says what to read again; drops events that never matter, which would wake the daemon too often.
-
-use std::collections::BTreeMap;
 use std::io;
+
+use crate::core::order::SortedMap;
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressHeader;
@@ -36,7 +36,7 @@ const DEFAULT_ROUTE: u8 = 3;
 pub struct Watcher {
     socket: AsyncFd<Socket>,
     /// Every interface as it was last reported; one not reported yet counts as changed.
-    links: BTreeMap<u32, Link>,
+    links: SortedMap<u32, Link>,
     datagram: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ impl Watcher {
         socket.bind(&SocketAddr::new(0, GROUPS))?;
         #[expect(deprecated, reason = "the new form is unsafe; ours keeps the descriptor it shows")]
         let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self { socket, links: BTreeMap::new(), datagram: Vec::with_capacity(DATAGRAM) })
+        Ok(Self { socket, links: SortedMap::new(), datagram: Vec::with_capacity(DATAGRAM) })
     }
 
     /// Waits for changes that may matter and returns all that are there at that moment, in one value.
@@ -86,7 +86,7 @@ impl Watcher {
 }
 
 /// Notes that events were lost. The known state of the interfaces may be wrong from here on.
-fn overrun(links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
+fn overrun(links: &mut SortedMap<u32, Link>, changes: &mut Changes) {
     links.clear();
     changes.overrun = true;
 }
@@ -95,12 +95,12 @@ fn overrun(links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
 #[cfg(fuzzing)]
 pub fn noted(datagram: &[u8]) -> Changes {
     let mut changes = Changes::default();
-    note(datagram, &mut BTreeMap::new(), &mut changes);
+    note(datagram, &mut SortedMap::new(), &mut changes);
     changes
 }
 
 /// Notes the events in `datagram` that may matter.
-fn note(datagram: &[u8], links: &mut BTreeMap<u32, Link>, changes: &mut Changes) {
+fn note(datagram: &[u8], links: &mut SortedMap<u32, Link>, changes: &mut Changes) {
     for message in messages(datagram) {
         let Ok(message) = message else {
             return overrun(links, changes);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     /// The changes that a message of the type `kind` makes.
-    fn changes(kind: u16, payload: &[u8], links: &mut BTreeMap<u32, Link>) -> Changes {
+    fn changes(kind: u16, payload: &[u8], links: &mut SortedMap<u32, Link>) -> Changes {
         let mut changes = Changes::default();
         note(&datagram(kind, payload), links, &mut changes);
         changes
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_link_counts_when_its_name_or_state_is_another_one() {
-        let mut links = BTreeMap::new();
+        let mut links = SortedMap::new();
         let mut counts = |kind, message: Vec<u8>| !changes(kind, &message, &mut links).is_empty();
         assert!(counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")), "never heard of");
         assert!(!counts(RTM_NEWLINK, link_message(0, 0x41, *b"wan\0")), "nothing new");
@@ -190,7 +190,7 @@ mod tests {
     fn only_routes_to_the_internet_at_large_count() {
         let counts = |length| {
             let payload = route_message(length);
-            changes(RTM_NEWROUTE, &payload, &mut BTreeMap::new()).default_route
+            changes(RTM_NEWROUTE, &payload, &mut SortedMap::new()).default_route
         };
         assert!(counts(0) && counts(1) && counts(3));
         assert!(!counts(4) && !counts(8) && !counts(64));
@@ -201,7 +201,7 @@ mod tests {
         let mut whole = datagram(RTM_NEWROUTE, &route_message(24));
         whole.truncate(20);
         let mut changes = Changes::default();
-        note(&whole, &mut BTreeMap::new(), &mut changes);
+        note(&whole, &mut SortedMap::new(), &mut changes);
         assert!(changes.overrun);
     }
 }

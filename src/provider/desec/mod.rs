@@ -7,7 +7,6 @@ mod pace;
 mod wire;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::Trouble;
 use crate::core::address::Family;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
+use crate::core::order::SortedSet;
 use crate::core::outcome::{Deferral, Fault, Refusal, Rejection};
 use crate::core::protocol::{Answer, Authorization, Body, HttpRequest, Method, desec};
 use crate::core::secret::Secret;
@@ -417,7 +417,7 @@ impl<'a> Account<'a> {
         const MOST_PAGES: usize = 100;
         const LONGEST_CURSOR: usize = 1024;
         let mut path = path.to_owned();
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedSet::new();
         // The reading has to end for a list that leads in a circle, and for one that goes on for ever.
         while seen.len() < MOST_PAGES && seen.insert(path.clone()) {
             let answer = self.get(&path, scope.clone()).await?;

@@ -2,10 +2,9 @@
 //!
 //! The server counts all tokens of an account together, in sliding windows, by kind of request
 //! (deSEC, rate limits; measured August 2026). Pure; the account waits.
-
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::core::order::SortedMap;
 use crate::core::pace::{History, Pace};
 use crate::core::protocol::manners::DESEC_GAP;
 use crate::core::time::Timestamp;
@@ -28,7 +27,7 @@ pub enum Scope {
 /// The requests that have left so far.
 #[derive(Clone, Debug, Default)]
 pub struct Pacer {
-    sent: BTreeMap<Scope, History>,
+    sent: SortedMap<Scope, History>,
     last: Option<Timestamp>,
 }
 

@@ -5,12 +5,11 @@
 //! policies: a token without any gets it, too.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::job::{LONGEST_TTL, duties, without_unknown_job};
 use crate::core::name::Hostname;
-use crate::core::order;
+use crate::core::order::{self, SortedMap};
 use crate::core::token::desec::audit::{judge_limits, judge_policies, of_deletion};
 use crate::core::token::finding::Finding;
 use crate::core::token::verdict::Weight;
@@ -37,7 +36,7 @@ const MOST_ZONES: usize = 10;
 #[derive(Debug)]
 pub struct Budget {
     is_thorough: bool,
-    spent: RefCell<BTreeMap<String, u32>>,
+    spent: RefCell<SortedMap<String, u32>>,
 }
 
 /// The most requests that count as writes to one zone, unless `--thorough` is given.
@@ -359,7 +358,7 @@ impl ProbedToken<'_> {
         let is_own = |subname: &str| {
             duties.iter().any(|duty| duty.zone == *zone && duty.subname() == subname)
         };
-        let mut names: BTreeMap<String, &str> = BTreeMap::new();
+        let mut names: SortedMap<String, &str> = SortedMap::new();
         for set in sets {
             // No other record can be beside an alias.
             let kind = if set.kind == "CNAME" { "CNAME" } else { "A" };

@@ -1,11 +1,11 @@
 //! Looks: what the kernel and the services outside tell the process.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 use homing::core::address::Family;
 use homing::core::address::standing::{self, ServiceAnswer, ServiceId};
+use homing::core::order::SortedSet;
 use homing::core::round::{HostAccess, Look, Now, Observed, Occasion, Subject};
 use homing::core::secret::Fingerprint;
 use homing::core::source::{Outside, Service as Teller};
@@ -69,7 +69,7 @@ impl World {
         &self,
         outside: &Outside,
         family: Family,
-        aside: &BTreeSet<ServiceId>,
+        aside: &SortedSet<ServiceId>,
     ) -> ServiceAnswers {
         let able = || outside.services.iter().filter(|service| service.can_tell(family));
         let is_aside = |service: &&Teller| aside.contains(&service.known_as(family));

@@ -4,7 +4,7 @@
 //! levels (deSEC, documentation of token policies; measured August 2026). A single row says
 //! little: a narrower row may override it.
 
-use crate::core::order;
+use crate::core::order::{self, SortedSet};
 use crate::core::token::{Key, Policy, Rule};
 
 /// A row: its key, and whether it allows writing.
@@ -99,7 +99,7 @@ pub fn may_write(rights: &[Right], record: &Key) -> bool {
 /// that is in no row: no other record is decided differently.
 pub fn excesses(rights: &[Right], is_covered: impl Fn(&Key) -> bool) -> Vec<Excess> {
     let named = |part: fn(&Key) -> Option<&String>| {
-        let parts = order::distinct(rights.iter().filter_map(|right| part(&right.key)));
+        let parts = rights.iter().filter_map(|right| part(&right.key)).collect::<SortedSet<_>>();
         parts.into_iter().cloned().map(Some).chain([None]).collect::<Vec<_>>()
     };
     let zones = named(|key| key.zone.as_ref());

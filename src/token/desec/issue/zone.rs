@@ -4,7 +4,7 @@
 use super::DesecIssuer;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
-use crate::core::order;
+use crate::core::order::SortedSet;
 use crate::core::outcome::{Refusal, Rejection};
 use crate::core::token::{Api, Duty, GIVEN_AWAY, full_name, is_public, zone_to_register};
 use crate::provider::Trouble;
@@ -108,7 +108,7 @@ impl DesecIssuer<'_> {
                 .iter()
                 .map(|set| full_name(&set.subname, owner.as_str()))
                 .filter(|name| name == zone.as_str() || name.ends_with(&format!(".{zone}")));
-            for name in order::distinct(names) {
+            for name in names.collect::<SortedSet<_>>() {
                 self.tell(&format!(
                     "  ! {name} moves from {owner} into the new zone, which is empty: its records \
                      must be set there again, and its token issued anew"
