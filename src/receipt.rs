@@ -180,7 +180,8 @@ impl Receipt {
     /// of `PowerDNS` on Rails).
     ///
     /// A proof is for one secret, whose seal the caller has compared, and for the hosts in the receipt.
-    pub fn proof(&self, host: &Hostname, server: &str) -> Proof {
+    /// Where `is_wide`, even the narrowest token reaches its whole zone.
+    pub fn proof(&self, host: &Hostname, server: &str, is_wide: bool) -> Proof {
         // A receipt without a URL does not show its server.
         let is_elsewhere =
             self.server.starts_with("http") && !server.is_empty() && self.server != server;
@@ -194,6 +195,7 @@ impl Receipt {
                     self.duties.iter().take(3).map(|duty| duty.host.as_str()).collect();
                 Proof::OfOthers(names.join(", "))
             }
+            (None, None, Some(at)) if is_wide => Proof::NarrowToZone(at),
             (None, None, Some(_)) => Proof::Narrow,
         }
     }
@@ -577,7 +579,7 @@ mod tests {
     fn a_proof_is_for_the_hosts_and_the_server_that_are_named() {
         let here = "https://desec.io/api/v1";
         let of = |receipt: &Receipt, host: &str, server: &str| {
-            receipt.proof(&host.parse().unwrap(), server)
+            receipt.proof(&host.parse().unwrap(), server, false)
         };
         let proven = Receipt {
             proven: Some(Timestamp::from_secs(1_800_000_000)),
@@ -586,6 +588,9 @@ mod tests {
             ..receipt()
         };
         assert_eq!(of(&proven, "dev1.example.com", here), Proof::Narrow);
+        let dev1 = "dev1.example.com".parse().unwrap();
+        let to_zone = Proof::NarrowToZone(Timestamp::from_secs(1_800_000_000));
+        assert_eq!(proven.proof(&dev1, here, true), to_zone);
         let others = Proof::OfOthers("dev1.example.com".to_owned());
         assert_eq!(of(&proven, "dev2.example.com", here), others);
         let elsewhere = "https://desec.example.net/api/v1";

@@ -11,6 +11,8 @@ mod bad_input;
 mod by_hand;
 #[cfg(all(feature = "import", feature = "tokens"))]
 mod cli;
+#[cfg(feature = "tokens")]
+mod cloudflare_tokens;
 #[cfg(feature = "landlock")]
 mod confined;
 mod cron;

@@ -159,7 +159,7 @@ impl Manners {
 impl Provider {
     /// Whether even the narrowest credential that anybody can make for it changes more than one name.
     pub fn is_wide(&self) -> bool {
-        self.reach.is_some() && self.manners().tokens.is_none()
+        self.reach.is_some()
     }
 
     /// Sets `key` to the value in `text`; the error says what is wrong with the text.

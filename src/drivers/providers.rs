@@ -443,7 +443,8 @@ mod tests {
     fn every_provider_is_in_the_group_of_its_like() {
         for (name, group) in [
             ("desec", Group::Tokens),
-            ("cloudflare", Group::Api),
+            ("cloudflare", Group::Tokens),
+            ("digitalocean", Group::Api),
             ("duckdns", Group::Url),
             ("dyn.com", Group::Url),
             ("hosts-file", Group::Local),

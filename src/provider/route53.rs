@@ -3,22 +3,16 @@
 //! Requests are forms, signed as those of Route 53; answers are XML. Sources: the API references of IAM
 //! (2010-05-08) and STS (2011-06-15). Decides nothing about a host.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Trouble;
-use super::carry::Carrier;
-use crate::core::name::Hostname;
+use super::asker::Asker;
 use crate::core::outcome::{Fault, Rejection};
-use crate::core::plan::Details;
-use crate::core::protocol::http::answer::{self, Meaning, Rules};
 use crate::core::protocol::http::rows::tree_of;
 use crate::core::protocol::http::sign::decoded;
 use crate::core::protocol::http::signing::Sign;
-use crate::core::protocol::step::{Heard, Moment, ZoneAnswer};
-use crate::core::protocol::talk::{ZoneJob, ZoneTalk};
 use crate::core::protocol::{
     Answer, Body, Credential, HttpRequest, Method, one_line, query_value, shortened,
 };
@@ -26,16 +20,15 @@ use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::token::TokenId;
-use crate::core::token::route53::{Attachment, Cloud, PATH, POLICY, Question, Record};
+use crate::core::token::job::Record;
+use crate::core::token::route53::{Attachment, Cloud, PATH, POLICY, Question};
 use crate::net::http::Clients;
-use crate::os::clock::{self, parse_rfc3339};
+use crate::os::clock::parse_rfc3339;
 
 /// An account, asked with one credential.
 #[derive(Clone, Copy, Debug)]
 pub struct Account<'a> {
-    provider: &'a Provider,
-    clients: &'a Clients,
-    who: &'a Credential,
+    asker: Asker<'a>,
 }
 
 /// A user with what it has.
@@ -69,14 +62,6 @@ enum Service {
     Sts,
 }
 
-/// The pauses before a request that came too early is sent again: the services take a few a second.
-const PAUSES: [Duration; 4] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
-
 /// The time between two looks at what IAM has changed.
 const BETWEEN: Duration = Duration::from_secs(1);
 
@@ -99,12 +84,17 @@ impl<'a> Account<'a> {
 
     /// The account at `provider`, asked with the key `who`.
     pub fn new(provider: &'a Provider, clients: &'a Clients, who: &'a Credential) -> Self {
-        Self { provider, clients, who }
+        Self { asker: Asker { provider, clients, who, said } }
+    }
+
+    /// Who asks.
+    pub fn asker(&self) -> &Asker<'a> {
+        &self.asker
     }
 
     /// The base URL of Route 53, which receipts name.
     pub fn server(&self) -> &'a str {
-        self.provider.api_url.as_deref().unwrap_or_default()
+        self.asker.server()
     }
 
     /// The services beside Route 53.
@@ -116,37 +106,6 @@ impl<'a> Account<'a> {
     pub async fn owner(&self) -> Result<String, Trouble> {
         let told = self.ask(Service::Sts, "GetCallerIdentity", &[]).await?;
         text(&told, "Arn").ok_or_else(|| strange("GetCallerIdentity"))
-    }
-
-    /// The zone of `host` with its id, as Route 53 finds it; `zone` is the configured one.
-    pub async fn zone(
-        &self,
-        host: &Hostname,
-        zone: Option<&Hostname>,
-    ) -> Result<(Hostname, String), Trouble> {
-        patiently(async || self.zone_now(host, zone).await).await
-    }
-
-    async fn zone_now(
-        &self,
-        host: &Hostname,
-        zone: Option<&Hostname>,
-    ) -> Result<(Hostname, String), Trouble> {
-        let details = Details::default();
-        let moment = Moment { now: clock::wall(), clock_is_set: true, nonce: clock::nonce() };
-        let Self { provider, clients, who: credential } = *self;
-        let job = ZoneJob { provider, credential, host, zone, details: &details, moment };
-        let (mut talk, step) = ZoneTalk::begin(&job);
-        let carrier = Carrier { clients, provider, credential, path: None, bind: None };
-        let hear = |heard: Result<Heard, _>| talk.hear(heard);
-        match carrier.hold(step, hear).await {
-            ZoneAnswer::Zone(zone, Some(id)) => Ok((zone, id)),
-            ZoneAnswer::Outcome(outcome) => Err(outcome.into()),
-            ZoneAnswer::NoZone | ZoneAnswer::Silent | ZoneAnswer::Zone(_, None) => {
-                let detail = format!("no public zone of the account holds {host}");
-                Err(Trouble::rejected(Rejection::Host, detail))
-            }
-        }
     }
 
     /// What the user called `name` has; nothing if there is no such user.
@@ -320,8 +279,9 @@ impl<'a> Account<'a> {
             body: Some(Body::ApplicationXml(body.into())),
             ..HttpRequest::get(url, None)
         };
-        let sign = self.provider.http.as_ref().and_then(|entry| entry.sign.as_ref());
-        match self.heard(request, sign).await {
+        let provider = self.asker.provider;
+        let sign = provider.http.as_ref().and_then(|entry| entry.sign.as_ref());
+        match self.asker.heard(&request, sign).await {
             Err(Trouble::Rejected(refusal)) if refusal.rejection == Rejection::Request => Ok(()),
             heard => heard.map(drop),
         }
@@ -385,77 +345,9 @@ impl<'a> Account<'a> {
             ..HttpRequest::get(format!("{server}/"), None)
         };
         let sign = Sign::parse(&format!("aws4 {}/{name}", cloud.region).into());
-        let tree = self.heard(request, sign.ok().as_ref()).await?;
+        let tree = self.asker.heard(&request, sign.ok().as_ref()).await?;
         let root = tree.get(format!("{action}Response")).ok_or_else(|| strange(action))?;
         Ok(root.get(format!("{action}Result")).unwrap_or(root).clone())
-    }
-
-    /// The tree of the answer to `request`, if that is a success.
-    async fn heard(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
-        patiently(async || self.heard_now(request.clone(), sign).await).await
-    }
-
-    async fn heard_now(&self, request: HttpRequest, sign: Option<&Sign>) -> Result<Value, Trouble> {
-        let moment = (clock::wall().millis() / 1000, clock::nonce());
-        let request = match sign {
-            Some(sign) => sign.signed(request, self.who, &[], moment),
-            None => request,
-        };
-        let ca_file = self.provider.ca_file.as_deref().map(Path::new);
-        let answer = self.clients.send(&request, ca_file).await?;
-        let tree = tree_of(&answer.body);
-        let answers = self.provider.http.as_ref().map_or(&[][..], |entry| &entry.answers);
-        let rules = Rules { answers, otherwise: None, rest: true, pages: false, ok: &[] };
-        let meaning = answer::meaning(&answer, tree.as_ref(), &rules);
-        match tree {
-            Some(tree) if meaning.is_success() => Ok(tree),
-            tree => Err(trouble(meaning, &answer, tree.as_ref())),
-        }
-    }
-}
-
-/// Repeats what `ask` asks while it comes too early: that was not carried out, so that nothing is made
-/// twice.
-async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Trouble>) -> Result<T, Trouble> {
-    for pause in PAUSES {
-        match ask().await {
-            Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
-            told => return told,
-        }
-    }
-    ask().await
-}
-
-/// Whether a request was refused because others came shortly before it, or are under way.
-fn came_too_early(trouble: &Trouble) -> bool {
-    let Trouble::Deferred(deferral) = trouble else { return false };
-    matches!(deferral.fault, Fault::Busy | Fault::Throttled)
-}
-
-/// What an answer that is no success means.
-fn trouble(meaning: Meaning, answer: &Answer, tree: Option<&Value>) -> Trouble {
-    let said = said(answer, tree);
-    let rejected = |rejection| Trouble::rejected(rejection, said.clone());
-    let deferred = |fault| Trouble::answered(fault, answer);
-    match meaning {
-        Meaning::Gone | Meaning::Host => Trouble::NotThere(said),
-        Meaning::Credential => rejected(Rejection::Credential),
-        Meaning::Abuse | Meaning::Agent | Meaning::Forbidden => rejected(Rejection::Forbidden),
-        // The other reasons of a 409 are quotas and changes that are under way.
-        Meaning::Request if answer.status == 409 && said.contains("EntityAlreadyExists") => {
-            Trouble::Conflict(said)
-        }
-        Meaning::Request if answer.status == 409 && !said.contains("LimitExceeded") => {
-            deferred(Fault::Busy)
-        }
-        Meaning::Feature | Meaning::Request => rejected(Rejection::Request),
-        Meaning::Skew => deferred(Fault::Skew),
-        Meaning::Throttled => deferred(Fault::Throttled),
-        Meaning::Busy => deferred(Fault::Busy),
-        Meaning::Server => deferred(Fault::Server),
-        Meaning::Unchanged | Meaning::Updated | Meaning::Unintelligible => {
-            deferred(Fault::Unintelligible)
-        }
     }
 }
 

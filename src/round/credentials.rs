@@ -89,7 +89,7 @@ impl<'a> CredentialReader<'a> {
         let name = &host.host.key.host;
         let zone = receipt.as_ref().ok().and_then(|receipt| receipt.zone_of(name));
         let zone = zone.map(|(zone, id)| (zone.clone(), id.to_owned()));
-        let terms = receipt.map(|receipt| terms(&receipt, name, api_url));
+        let terms = receipt.map(|receipt| terms(&receipt, name, (api_url, provider.is_wide())));
         let expires = host.expires;
         Ok(HostAccess {
             credential,
@@ -215,9 +215,10 @@ fn of_secret(
     }
 }
 
-/// The terms in `receipt` for `host`, which is at `server`; every round needs them.
-fn terms(receipt: &Receipt, host: &Hostname, server: &str) -> Terms {
-    let proof = receipt.proof(host, server);
+/// The terms in `receipt` for `host`, which is at a server with that URL, even whose narrowest token may
+/// be wide; every round needs them.
+fn terms(receipt: &Receipt, host: &Hostname, (server, is_wide): (&str, bool)) -> Terms {
+    let proof = receipt.proof(host, server, is_wide);
     let end = match (receipt.expires(), receipt.created) {
         // A revoked token does not end again.
         _ if matches!(proof, Proof::Revoked(_)) => End::Unknown,

@@ -17,6 +17,7 @@ use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome};
+use crate::core::protocol::manners::Issuer;
 use crate::core::round::{Answer, Holder, Subject};
 use crate::core::token::desec::audit::judge_policies;
 use crate::core::token::finding::Finding;
@@ -47,7 +48,8 @@ pub async fn greet(carrying: &Carrying, holder: &Holder) -> Answer {
 /// Finds out what a token could do beyond its job.
 pub async fn check(carrying: &Carrying, holder: &Holder) -> Answer {
     sleep_until(holder.not_before.unwrap_or_default()).await;
-    let by_powers = |subject: &Subject| subject.provider.manners().tokens.is_none();
+    // Only an account of deSEC shows a token its rights.
+    let by_powers = |subject: &Subject| subject.provider.manners().tokens != Some(Issuer::Account);
     if let Some(subject) = speaker(holder).filter(|subject| by_powers(subject)) {
         let facts = power::facts(carrying, holder, subject, LONGEST).await;
         return Answer::Token(Some((subject.host.bind, facts)));

@@ -1,8 +1,11 @@
 //! Limits of a token: which are asked for, whether the server set them, and how they are shown.
 
-use crate::cli::{Ask, LimitsAsked};
+use crate::cli::{Ask, LimitsAsked, TokenAction, TokenCommand};
 use crate::core::order;
-use crate::core::token::{EVERYWHERE, Limits, period};
+use crate::core::time::Timestamp;
+use crate::core::token::{EVERYWHERE, Limits, SHORTEST, period};
+use crate::os::clock;
+use crate::receipt::Receipt;
 use crate::token::Failure;
 
 /// Refuses limits that differ from those that were sent.
@@ -40,6 +43,40 @@ pub fn asked(asked: &LimitsAsked, is: &Limits) -> Limits {
         max_unused: one(&asked.max_unused, is.max_unused.as_ref()),
         subnets,
     }
+}
+
+/// The limits for the credential of `receipt`, and when they end: a life that stays keeps its end.
+pub fn limits_of(
+    command: &TokenCommand,
+    receipt: Option<&Receipt>,
+    now: Timestamp,
+) -> Result<(Limits, Option<Timestamp>), Failure> {
+    let before = receipt.map(|receipt| receipt.limits.clone()).unwrap_or_default();
+    let limits = asked(&command.limits, &before);
+    if limits.subnets.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Failure::usage(
+            "--allow-subnet: without any network it cannot be used",
+            "name a network, or any",
+        ));
+    }
+    let kept = receipt.and_then(Receipt::expires).filter(|end| {
+        command.action == TokenAction::Issue
+            && limits.max_age == before.max_age
+            && *end > now.after(SHORTEST)
+    });
+    let end = limits.max_age.map(|age| kept.unwrap_or_else(|| now.after(age)));
+    Ok((limits, end))
+}
+
+/// The warning about the networks of `limits`, which a machine whose address changes may leave.
+pub fn warning(limits: &Limits) -> Option<String> {
+    let subnets = limits.subnets.as_ref()?.join(", ");
+    Some(format!("  ! it works only from {subnets}: after a change of address it may be refused"))
+}
+
+/// The moment in whole seconds, as receipts and providers have it.
+pub fn whole_now() -> Timestamp {
+    Timestamp::from_secs(clock::wall().millis() / 1000)
 }
 
 /// The limits in words.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+use crate::cli::TokenCommand;
 use crate::config::handed::HandedSecret;
 use crate::config::secret::{Flaw, one_line};
 use crate::core::secret::Secret;
@@ -30,6 +31,12 @@ const PROMPT: &str = "Management token (it is not shown): ";
 pub fn secret(file: Option<&Path>, may_ask: bool) -> Result<Option<Secret>, String> {
     let ask = || if may_ask { terminal::ask_hidden(PROMPT) } else { Ok(None) };
     choose(file, std::env::var_os(VARIABLE), ask)
+}
+
+/// Whether a management token is given, without asking for it.
+pub fn is_given(command: &TokenCommand) -> bool {
+    let is_set = || std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty());
+    command.management_token_file.is_some() || is_set()
 }
 
 /// The password of the management user `login`: from `file`, else typed, as for [`secret`].

@@ -4,11 +4,14 @@
 //! which a cut after any request leaves no token that can write more than its rows. Rounds and
 //! daemon know of tokens only by the receipts beside the token files.
 
+mod by_hand;
 mod desec;
 mod files;
 mod holder;
+mod job;
 mod key;
 mod limits;
+mod maker;
 mod management;
 mod power;
 mod progress;
@@ -35,7 +38,6 @@ use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
-use crate::core::token::route53::is_key_id;
 use crate::net::http::Clients;
 use crate::os::clock;
 use crate::os::disk;
@@ -90,6 +92,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
                 #[cfg(not(feature = "cloud"))]
                 Issuer::Route53 => Ok((Exit::Right, Vec::new())),
                 Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
+                Issuer::Cloudflare => maker::of_tokens(config, *issuer, part).await,
             };
             match judged {
                 Ok((failed, found)) => {
@@ -110,6 +113,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             (Issuer::Route53, _) => route53::run(config, part).await,
             #[cfg(not(feature = "cloud"))]
             (Issuer::Route53, _) => Ok(Exit::Right),
+            (Issuer::Cloudflare, _) => maker::run(config, *issuer, part).await,
             (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
             (Issuer::Account, _) => desec::issue::run(config, part, quiet).await,
         };
@@ -123,13 +127,16 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
     let mut parts: Vec<(Issuer, TokenCommand)> = Vec::new();
     let part = |hosts| TokenCommand { hosts, ..command.clone() };
     if command.hosts.is_empty() {
-        if command.id.as_ref().is_some_and(is_key_id) {
-            return Ok(vec![(Issuer::Route53, part(Vec::new()))]);
-        }
-        let is_of_account = command.all_tokens || command.id.is_some();
         let has_hosts = |&issuer: &Issuer| {
             config.hosts.iter().any(|host| holder::issuer(config, host) == Some(issuer))
         };
+        if let Some(id) = &command.id
+            && let Some(issuer) =
+                Issuer::ALL.into_iter().filter(has_hosts).find(|it| it.may_give(id.as_str()))
+        {
+            return Ok(vec![(issuer, part(Vec::new()))]);
+        }
+        let is_of_account = command.all_tokens || command.id.is_some();
         let used = Issuer::ALL.into_iter().filter(|issuer| !is_of_account && has_hosts(issuer));
         parts.extend(used.map(|issuer| (issuer, part(Vec::new()))));
         if parts.is_empty() {
@@ -143,6 +150,15 @@ fn parts(config: &Config, command: &TokenCommand) -> Result<Vec<(Issuer, TokenCo
                 None => parts.push((issuer, part(vec![host.clone()]))),
             }
         }
+    }
+    // A secret for one provider is never sent to another.
+    if parts.iter().filter(|(issuer, _)| issuer.is_managed_by_token()).count() > 1
+        && (command.action != TokenAction::Audit || management::is_given(command))
+    {
+        return Err(Failure::usage(
+            "these hosts are at several providers, and a management token is for one",
+            "name the hosts of one provider",
+        ));
     }
     if parts.iter().any(|(issuer, _)| *issuer == Issuer::NameServer) {
         key::refuse_misfits(command)?;
@@ -365,8 +381,8 @@ fn clients(holders: &[Holder<'_>]) -> Clients {
 }
 
 /// Refuses a management token that is also a host's: an intruder on that host would have it.
-fn refuse_double_use(config: &Config, management: &Secret) -> Result<(), Failure> {
-    let holders = holder::all(config, Issuer::Account)?;
+fn refuse_double_use(config: &Config, issuer: Issuer, management: &Secret) -> Result<(), Failure> {
+    let holders = holder::all(config, issuer)?;
     let is_double = |holder: &&Holder<'_>| {
         secrets::read_secret(holder.place).is_ok_and(|secret| secret == *management)
     };

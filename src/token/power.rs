@@ -68,7 +68,8 @@ pub async fn of_hosts(config: &Config, names: &[Hostname]) -> (Exit, Vec<Audited
     (exit, audited)
 }
 
-async fn of_holder(holder: &Holder<'_>, clients: &Clients) -> Result<Audited, Failure> {
+/// Judges one credential by the requests that its provider's entry lists.
+pub async fn of_holder(holder: &Holder<'_>, clients: &Clients) -> Result<Audited, Failure> {
     let (provider, host) = (holder.provider, holder.hosts[0]);
     let names: Vec<&Hostname> = holder.hosts.iter().map(|host| &host.host.key.host).collect();
     let secret = secret::read_secret(holder.place).map_err(|error| match error {

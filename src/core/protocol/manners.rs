@@ -111,6 +111,8 @@ pub enum SecretKind {
 pub enum Issuer {
     /// deSEC's API for accounts.
     Account,
+    /// Cloudflare's API tokens.
+    Cloudflare,
     /// A name server, whose keys are made here.
     NameServer,
     /// The web application of PowerDNS on Rails.
@@ -419,18 +421,41 @@ impl SecretKind {
 
 impl Issuer {
     /// Every issuer, in the order in which their tokens are handled.
-    pub const ALL: [Self; 4] = [Self::Account, Self::NameServer, Self::Rails, Self::Route53];
+    pub const ALL: [Self; 5] =
+        [Self::Account, Self::NameServer, Self::Rails, Self::Route53, Self::Cloudflare];
 
     /// The issuers that an entry may name as its `tokens`, in the order of [`WORDS`](Self::WORDS).
-    pub const NAMED: [Self; 2] = [Self::Account, Self::Route53];
+    pub const NAMED: [Self; 3] = [Self::Cloudflare, Self::Account, Self::Route53];
 
     /// The words for [`NAMED`](Self::NAMED) in an entry.
-    pub const WORDS: [&'static str; 2] = ["desec", "route53"];
+    pub const WORDS: [&'static str; 3] = ["cloudflare", "desec", "route53"];
+
+    /// Whether a management token makes its credentials, and not a user with a password.
+    pub fn is_managed_by_token(self) -> bool {
+        match self {
+            Self::Account | Self::Cloudflare => true,
+            Self::NameServer | Self::Rails | Self::Route53 => false,
+        }
+    }
+
+    /// Whether an id may be that of a credential that it has made, by its form.
+    pub fn may_give(self, id: &str) -> bool {
+        let is_hex = || id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match self {
+            Self::Account => id.contains('-'),
+            Self::Cloudflare => id.len() == 32 && is_hex(),
+            Self::NameServer | Self::Rails => false,
+            Self::Route53 => {
+                let is_of_key = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+                id.len() == 20 && id.starts_with("AKIA") && id.bytes().all(is_of_key)
+            }
+        }
+    }
 
     /// Whether its tokens can hold that byte: those of deSEC are Python's URL-safe Base64.
     pub fn is_of_token(self, byte: u8) -> bool {
         let signs: &[u8] = match self {
-            Self::Account => b"-_",
+            Self::Account | Self::Cloudflare => b"-_",
             Self::NameServer => b"+/=",
             Self::Rails => b"",
             // The key's id and its secret, which is Base64.
@@ -447,6 +472,25 @@ impl Omit {
             Self::Caller => "caller",
             Self::Delete => "delete",
             Self::Keep => "keep",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_shows_by_its_form_who_may_have_given_it() {
+        for (id, issuers) in [
+            ("AKIAIOSFODNN7EXAMPLE", &[Issuer::Route53][..]),
+            ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", &[Issuer::Account]),
+            ("ed17574386854bf78a67040be0a770b0", &[Issuer::Cloudflare]),
+            ("x", &[]),
+        ] {
+            let may: Vec<_> =
+                Issuer::ALL.into_iter().filter(|issuer| issuer.may_give(id)).collect();
+            assert_eq!(may, issuers, "{id}");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod desec;
 pub mod finding;
+pub mod job;
 pub mod key;
 #[cfg(feature = "tokens")]
 pub mod power;

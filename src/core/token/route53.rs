@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
+use super::Key;
 use super::finding::Finding;
-use super::{Api, Duty, Key, Rule, TokenId, wanted};
+use super::job::{Job, Record};
 use crate::core::address::Family;
 use crate::core::name::Hostname;
 use crate::core::protocol::origin;
@@ -37,28 +38,6 @@ pub struct Cloud<'a> {
     pub iam: &'a str,
     /// The server that says whose a key is.
     pub sts: &'a str,
-}
-
-/// A key's job at one host.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Record {
-    /// The duty.
-    pub duty: Duty,
-    /// The id of its zone, such as `Z0123456789`.
-    pub zone_id: String,
-    /// Whether its records may be deleted, too; for this they must be listed first.
-    pub removes: bool,
-}
-
-/// A key's job: its hosts, and the limits that its policy has.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Job {
-    /// The hosts' records, at least one.
-    pub records: Vec<Record>,
-    /// When the policy ends, in whole seconds.
-    pub expires: Option<Timestamp>,
-    /// The networks that the key may be used from; `None` is everywhere.
-    pub subnets: Option<Vec<String>>,
 }
 
 /// Something beside its policy that may give a user rights.
@@ -174,18 +153,6 @@ impl Attachment {
 }
 
 impl Job {
-    /// The duties of the hosts.
-    pub fn duties(&self) -> Vec<Duty> {
-        self.records.iter().map(|record| record.duty.clone()).collect()
-    }
-
-    /// What the policy allows, in the form of rules.
-    pub fn rules(&self) -> Vec<Rule> {
-        let mut rules = wanted(Api::Rows, &self.duties());
-        rules.retain(|rule| !rule.is_default());
-        rules
-    }
-
     /// The policy for the job in `partition`, as JSON: UPSERT of the names and types alone. Records
     /// that may be deleted can be listed, with all others of their zone.
     pub fn policy(&self, partition: &str) -> String {
@@ -340,18 +307,11 @@ pub fn is_root(arn: &str) -> bool {
     arn.ends_with(":root")
 }
 
-/// Whether an id is that of an access key as AWS makes them: `AKIA` and sixteen capitals or digits.
-pub fn is_key_id(id: &TokenId) -> bool {
-    let id = id.as_str();
-    id.len() == 20
-        && id.starts_with("AKIA")
-        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::address::PerFamily;
+    use crate::core::token::Duty;
 
     fn record(host: &str, v6: bool, removes: bool) -> Record {
         let families = PerFamily { v4: true, v6 };
@@ -429,7 +389,5 @@ mod tests {
         assert_eq!(user_in("arn:aws:iam::1:user/admin"), Some(("admin", false)));
         assert_eq!(user_in("arn:aws:sts::1:assumed-role/r/s"), None);
         assert!(is_root("arn:aws:iam::1:root") && !is_root("arn:aws:iam::1:user/root"));
-        assert!(is_key_id(&"AKIAIOSFODNN7EXAMPLE".parse().unwrap()));
-        assert!(!is_key_id(&"6be0a87c-0d9a-4228-a3c5-ed5d33f4a807".parse().unwrap()));
     }
 }

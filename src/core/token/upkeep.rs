@@ -33,6 +33,9 @@ pub enum Proof {
     Elsewhere(String),
     /// The token is narrow, by its issue or an audit.
     Narrow,
+    /// The token is as narrow as its provider offers, which is its zone: by an issue or an audit at this
+    /// moment.
+    NarrowToZone(Timestamp),
     /// Nothing: no audit of the token has ended well.
     #[default]
     Nothing,
@@ -188,6 +191,7 @@ pub fn known<'a>(terms: &'a Result<Terms, NoTerms>, check: Option<&'a SelfCheck>
         (Some(check), ..) => Known::Narrow(Some(check.at)),
         (None, Some(check), _) => Known::NarrowToZone(check.at),
         (None, None, Ok(Proof::Narrow)) => Known::Narrow(None),
+        (None, None, Ok(Proof::NarrowToZone(at))) => Known::NarrowToZone(*at),
         _ if let Some(check) = seen(TokenVerdict::NotProven) => match &*check.powers {
             "" => Known::Checked(check.at),
             powers => Known::Unavoidable(powers),
@@ -240,7 +244,7 @@ pub fn refusal(terms: &Result<Terms, NoTerms>, check: Option<&SelfCheck>) -> Opt
         return refused(Rejection::TooPowerful, powers.to_owned());
     }
     match terms {
-        Ok(Terms { proof: Proof::Narrow, .. }) => None,
+        Ok(Terms { proof: Proof::Narrow | Proof::NarrowToZone(_), .. }) => None,
         Ok(Terms { proof, .. }) => refused(Rejection::Unproven, proof.to_string()),
         Err(no_terms) => refused(Rejection::Unproven, no_terms.to_string()),
     }
@@ -251,7 +255,7 @@ impl Proof {
     pub fn is_against_it(&self) -> bool {
         match self {
             Self::Beyond(_) | Self::Elsewhere(_) | Self::OfOthers(_) | Self::Revoked(_) => true,
-            Self::Narrow | Self::Nothing => false,
+            Self::Narrow | Self::NarrowToZone(_) | Self::Nothing => false,
         }
     }
 }
@@ -262,7 +266,9 @@ impl fmt::Display for Proof {
         match self {
             Self::Beyond(powers) => f.write_str(powers),
             Self::Elsewhere(server) => write!(f, "its receipt belongs to a token of {server}"),
-            Self::Narrow => f.write_str("it was checked by `homing token issue` or `audit`"),
+            Self::Narrow | Self::NarrowToZone(_) => {
+                f.write_str("it was checked by `homing token issue` or `audit`")
+            }
             Self::Nothing => f.write_str("no audit of it has succeeded"),
             Self::OfOthers(hosts) if hosts.is_empty() => f.write_str("its receipt names no host"),
             Self::OfOthers(hosts) => write!(f, "its receipt is for {hosts}, not for this host"),

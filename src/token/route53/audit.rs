@@ -1,7 +1,7 @@
 //! Audit: by the key itself, which sees only whose it is; with a management user by everything that its
 //! user has, and by IAM's simulator.
 
-use super::{job, key_of, of_management, refuse_misfits, simulated, whole_now};
+use super::{of_management, refuse_misfits, simulated};
 use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::exit::Exit;
@@ -11,12 +11,16 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::token::Row;
 use crate::core::token::desec::audit::{judge_limits, judge_use};
 use crate::core::token::finding::Finding;
-use crate::core::token::route53::{Job, NOT_VISIBLE, is_root, user_in};
+use crate::core::token::job::Job;
+use crate::core::token::route53::{NOT_VISIBLE, is_root, user_in};
 use crate::core::token::verdict::Weight;
 use crate::net::http::Clients;
 use crate::provider::Trouble;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
+use crate::token::by_hand::credential_of;
+use crate::token::job::job;
+use crate::token::limits::whole_now;
 use crate::token::proof::judge_each;
 use crate::token::show::{Audited, By};
 use crate::token::subject::Subject;
@@ -45,7 +49,7 @@ async fn judged(
     let mut report = subject.report(By::Itself);
     let mut owner = None;
     if let Some(secret) = &subject.secret {
-        let key = key_of(subject.holder, secret)?;
+        let key = credential_of(subject.holder, secret)?;
         report.id = key.login.parse().ok();
         match Account::new(provider, clients, &key).owner().await {
             Ok(arn) => {
@@ -92,7 +96,7 @@ async fn by_itself(
                 "no audit of it has succeeded".to_owned()
             } else {
                 let limits = (&receipt.limits, receipt.expires());
-                let job = job(None, subject.holder, Some(receipt), limits).await?;
+                let job = job(None, subject.holder, Some(receipt), limits, &of_management).await?;
                 if job.duties() != receipt.duties {
                     let why = "its receipt is for other hosts or families";
                     report.findings.push(Finding::untold("it may do its job", why));
@@ -155,7 +159,7 @@ async fn by_management(
     let receipt = subject.receipt.as_ref();
     let limits = receipt.map(|receipt| receipt.limits.clone()).unwrap_or_default();
     let limits = (&limits, receipt.and_then(Receipt::expires));
-    let job = job(Some(account), subject.holder, receipt, limits).await?;
+    let job = job(Some(account.asker()), subject.holder, receipt, limits, &of_management).await?;
     let simulated = simulated(account, arn, &job).await;
     report.findings.extend(simulated.map_err(|trouble| failed(&trouble))?);
     report.findings.extend(has.others.iter().map(|other| Finding::HasMore(other.words())));

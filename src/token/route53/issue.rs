@@ -1,21 +1,21 @@
 //! Issue and rotate: the user, its policy, the proof by the simulator, then the key.
 
-use super::{
-    Desk, checked_policy, job, key_of, limits_of, of_management, refuse_foreign_user,
-    refuse_written_ids, simulated, whole_now,
-};
+use super::{Desk, checked_policy, of_management, refuse_foreign_user, simulated};
 use crate::cli::TokenAction;
 use crate::core::order;
 use crate::core::secret::Secret;
-use crate::core::token::route53::{Job, POLICY, Record, user_in, user_name};
+use crate::core::token::job::{Job, Record};
+use crate::core::token::route53::{POLICY, user_in, user_name};
 use crate::core::token::verdict::Weight;
 use crate::core::token::{Limits, TokenId};
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
+use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::{Found, TokenFile};
-use crate::token::limits::with_limits;
+use crate::token::job::job;
+use crate::token::limits::{limits_of, warning, whole_now, with_limits};
 use crate::token::{Failure, Holder};
 
 /// What is true after a failure before a key is made.
@@ -45,7 +45,7 @@ impl<'a> Desk<'a> {
         holder: &'a Holder<'a>,
         file: &'a TokenFile,
     ) -> Result<(), Failure> {
-        refuse_written_ids(holder)?;
+        refuse_written_logins(holder, "key")?;
         let work = self.looked(holder, file).await?;
         work.found.remarks.iter().for_each(|remark| work.tell(remark));
         let has_plan = work.tell_plan();
@@ -94,7 +94,8 @@ impl<'a> Desk<'a> {
         found.half_made = found.half_made.filter(is_here);
         let receipt = found.receipt.as_ref();
         let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
-        let job = job(Some(&self.account), holder, receipt, (&limits, expires)).await?;
+        let asker = self.account.asker();
+        let job = job(Some(asker), holder, receipt, (&limits, expires), &of_management).await?;
         let policy = checked_policy(&job, self.account.cloud().partition)?;
         let known = receipt.map(|receipt| receipt.name.clone()).filter(|name| !name.is_empty());
         let name = known.unwrap_or_else(|| user_name(holder.first()));
@@ -175,7 +176,7 @@ impl<'a> Desk<'a> {
             Some((secret, receipt)) => (secret, work.receipt(receipt)),
             None => self.fresh(work).await?,
         };
-        let key = key_of(work.holder, &secret)?;
+        let key = credential_of(work.holder, &secret)?;
         let itself = Account::new(work.holder.provider, self.clients, &key);
         // This machine may be outside the networks that the key is for.
         let record = work.job.records.first().filter(|_| work.job.subnets.is_none());
@@ -319,12 +320,7 @@ impl Work<'_> {
         }
         out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
         lines.iter().for_each(|line| out(line));
-        if let Some(subnets) = &self.job.subnets {
-            out(&format!(
-                "  ! it works only from {}: after a change of address it may be refused",
-                subnets.join(", ")
-            ));
-        }
+        warning(&self.limits).iter().for_each(|line| out(line));
         true
     }
 

@@ -13,7 +13,7 @@ use super::super::chance;
 use super::super::http::Answer;
 use super::pace::Limit;
 use super::world::{Record, Zone, content};
-use super::{Call, OWN_ZONES, Service, json, seconds};
+use super::{Call, OWN_ZONES, Service, cloudflare_tokens as tokens, json, seconds};
 
 pub const SERVICE: Service = Service {
     answer,
@@ -32,7 +32,8 @@ pub const SERVICE: Service = Service {
 /// How long tokens are.
 const TOKEN: usize = 40;
 
-fn secret() -> String {
+/// A secret in the form of Cloudflare's tokens.
+pub fn secret() -> String {
     chance::text(TOKEN, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 }
 
@@ -45,18 +46,26 @@ fn too_often(wait: Duration) -> Answer {
 fn answer(call: &mut Call<'_>) -> Answer {
     let path = call.path();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    if let Some(refusal) = refusal(call, &path) {
+    if let Some(refusal) = refusal(call) {
         return refusal;
     }
+    let caller = match tokens::caller(call) {
+        Ok(caller) => caller,
+        Err(Some(refusal)) => return refusal,
+        Err(None) if path.len() > 2 => return error(401, 10000, "Authentication error"),
+        Err(None) => return error(403, 9109, "Invalid access token"),
+    };
     match (call.request.method.as_str(), &path[..]) {
-        ("GET", ["user", "tokens", "verify"]) => {
-            success(&json!({"id": format!("{:032x}", 1), "status": "active"}))
+        (_, ["user", "tokens", rest @ ..]) => tokens::answer(call, caller, rest),
+        ("GET", ["zones"]) => zones(call, caller),
+        ("GET", ["zones", id]) => {
+            let mut zones = call.world.zones.iter();
+            let found = zones.find(|zone| zone_id(zone) == *id && sees(call, caller, zone));
+            found.map_or_else(|| no_zone(call, id), |zone| success(&zone_shown(zone)))
         }
-        ("GET", ["zones"]) => zones(call),
-        ("GET", ["zones", id]) => match call.world.zones.iter().find(|zone| zone_id(zone) == *id) {
-            Some(zone) => success(&zone_shown(zone)),
-            None => no_zone(call, id),
-        },
+        (method, ["zones", id, ..]) if !may_change(call, caller, id, method) => {
+            error(403, 10000, "Authentication error")
+        }
         (method, ["zones", id, "dns_records"]) => {
             let Some(at) = place(call, id) else { return no_zone(call, id) };
             match method {
@@ -85,7 +94,7 @@ fn answer(call: &mut Call<'_>) -> Answer {
     }
 }
 
-fn refusal(call: &Call<'_>, path: &[&str]) -> Option<Answer> {
+fn refusal(call: &Call<'_>) -> Option<Answer> {
     let Some(token) = call.request.header("Authorization") else {
         let text = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
         return Some(error(400, 9106, text));
@@ -98,13 +107,19 @@ fn refusal(call: &Call<'_>, path: &[&str]) -> Option<Answer> {
             json!({"code": 6003, "message": "Invalid request headers", "error_chain": chain});
         return Some(refused(400, &fault));
     }
-    if call.has_token() {
-        None
-    } else if path.len() > 2 {
-        Some(error(401, 10000, "Authentication error"))
-    } else {
-        Some(error(403, 9109, "Invalid access token"))
-    }
+    None
+}
+
+/// Whether the caller sees a zone in lists.
+fn sees(call: &Call<'_>, caller: Option<usize>, zone: &Zone) -> bool {
+    tokens::may(call.world, caller, &["DNS Write", "DNS Read", "Zone Read"], Some(zone))
+}
+
+/// Whether the caller may do that with the records of the zone with this id.
+fn may_change(call: &Call<'_>, caller: Option<usize>, id: &str, method: &str) -> bool {
+    let groups = if method == "GET" { &["DNS Write", "DNS Read"][..] } else { &["DNS Write"] };
+    let zone = call.world.zones.iter().find(|zone| zone_id(zone) == id);
+    zone.is_none_or(|zone| tokens::may(call.world, caller, groups, Some(zone)))
 }
 
 /// What a zone is told by that is not the account's: a wrong form of the id and another's id differ.
@@ -121,10 +136,12 @@ fn place(call: &Call<'_>, id: &str) -> Option<usize> {
     call.world.zones.iter().position(|zone| zone_id(zone) == id)
 }
 
-fn zones(call: &Call<'_>) -> Answer {
+fn zones(call: &Call<'_>, caller: Option<usize>) -> Answer {
     let name = call.parameter("name");
     let status = call.parameter("status").unwrap_or("active");
-    let fits = |zone: &&Zone| name.is_none_or(|name| zone.name == name) && status == "active";
+    let fits = |zone: &&Zone| {
+        name.is_none_or(|name| zone.name == name) && status == "active" && sees(call, caller, zone)
+    };
     page(call, call.world.zones.iter().filter(fits).map(zone_shown).collect(), 20, 50)
 }
 
@@ -141,7 +158,7 @@ fn list(call: &Call<'_>, at: usize) -> Answer {
 }
 
 /// One page of `rows`, with so many on it unless the request wants others, up to `most`.
-fn page(call: &Call<'_>, rows: Vec<Value>, usual: usize, most: usize) -> Answer {
+pub fn page(call: &Call<'_>, rows: Vec<Value>, usual: usize, most: usize) -> Answer {
     let number = |name: &str| call.parameter(name).and_then(|text| text.parse::<usize>().ok());
     let size = number("per_page").unwrap_or(usual).clamp(1, most);
     let page = number("page").unwrap_or(1).max(1);
@@ -223,7 +240,8 @@ fn can_be_proxied(kind: &str) -> bool {
     ["A", "AAAA", "CNAME"].contains(&kind)
 }
 
-fn zone_id(zone: &Zone) -> String {
+/// The id of a zone.
+pub fn zone_id(zone: &Zone) -> String {
     format!("{:032x}", u128::from(zone.id) * 0x0005_deec_e66d_1e60)
 }
 
@@ -249,7 +267,7 @@ fn shown(record: &Record) -> Value {
     shown
 }
 
-fn success(result: &Value) -> Answer {
+pub fn success(result: &Value) -> Answer {
     json(200, &json!({"result": result, "success": true, "errors": [], "messages": []}))
 }
 
@@ -259,7 +277,7 @@ fn invalid(code: u32, message: &str) -> Answer {
     refused(400, &json!({"code": 1004, "message": "DNS Validation Error", "error_chain": chain}))
 }
 
-fn error(status: u16, code: u32, message: &str) -> Answer {
+pub fn error(status: u16, code: u32, message: &str) -> Answer {
     refused(status, &json!({"code": code, "message": message}))
 }
 

@@ -7,12 +7,14 @@
 //! | --- | --- |
 //! | `world` | zones, records, the credential; pure |
 //! | `pace` | how often one may ask; pure |
+//! | `cloudflare_tokens` | Cloudflare's tokens beside the account's own, and what they may do; pure |
 //! | `iam` | AWS's users, policies and keys, and what policies allow; pure |
 //! | `setup` | a configuration of Homing for a played service |
 //! | `signature` | whether a request is signed as AWS wants it; pure |
 //! | the others | one service each: a request to its answer; pure |
 
 pub mod cloudflare;
+pub mod cloudflare_tokens;
 pub mod digitalocean;
 pub mod duckdns;
 pub mod gandi;

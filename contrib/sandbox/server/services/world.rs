@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Service;
+use super::cloudflare_tokens::Token;
 use super::iam::Iam;
 use super::pace::Pace;
 
@@ -20,6 +21,8 @@ pub struct World {
     /// What lets in: where it has two parts, they are `KEY:SECRET`.
     pub secret: String,
     pub service: Service,
+    /// The tokens beside the account's own; only at Cloudflare.
+    pub tokens: Vec<Token>,
     /// Whether its limits are enforced at all.
     pub throttled: bool,
     pub zones: Vec<Zone>,
@@ -81,6 +84,7 @@ impl World {
             secret: (service.secret)(),
             service,
             throttled: true,
+            tokens: Vec::new(),
             zones: Vec::new(),
         };
         if service.name == super::route53::SERVICE.name {
@@ -155,7 +159,8 @@ impl World {
     /// The parts of the secret.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let keys = self.iam.users.iter().flat_map(|user| &user.keys);
-        self.secret.split(':').chain(keys.map(|key| key.secret.as_str()))
+        let tokens = self.tokens.iter().map(|token| token.secret.as_str());
+        self.secret.split(':').chain(keys.map(|key| key.secret.as_str())).chain(tokens)
     }
 }
 

@@ -91,6 +91,17 @@ impl<'a> Session<'a> {
         Ok(self.signed(step, request))
     }
 
+    /// `request`, which no step of the entry describes, with the entry's headers; not signed.
+    #[cfg(feature = "tokens")]
+    pub fn dressed(&self, mut request: HttpRequest) -> Result<HttpRequest, Unfit> {
+        for Header { name, value } in &self.entry.headers {
+            let scene = Scene::default();
+            let text = value.fill(Form::Plain, &|name: &str| self.value(name, Form::Plain, &scene));
+            request.headers.push((name.clone(), text.map_err(|missing| no_value(&missing))?));
+        }
+        Ok(request)
+    }
+
     /// As [`Self::request`], without the signature: the pages of a list have one each.
     pub fn unsigned(&mut self, step: &Step, scene: &Scene<'_>) -> Result<HttpRequest, Unfit> {
         self.asked += 1;

@@ -74,7 +74,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
         ));
     }
     let secret = management(command)?;
-    refuse_double_use(config, &secret)?;
+    refuse_double_use(config, Issuer::Account, &secret)?;
     let _lock = if command.dry_run { Vec::new() } else { lock(&files)? };
 
     let clients = clients(&holders);

@@ -1,0 +1,142 @@
+//! Makers: providers whose API makes one credential for each host, or for each zone where they offer
+//! nothing narrower.
+//!
+//! A maker is a function of values: a task and the answers so far become the next request, or what the
+//! answers say. [`account`] sends; nothing else here does.
+
+pub mod account;
+mod cloudflare;
+
+use serde_json::Value;
+
+use crate::core::protocol::manners::Issuer;
+use crate::core::protocol::{Answer, Method};
+use crate::core::secret::{Guarded, Secret};
+use crate::core::time::Timestamp;
+use crate::core::token::TokenId;
+use crate::core::token::finding::Finding;
+use crate::core::token::job::Job;
+
+/// The API of one kind of provider that makes credentials.
+pub struct Maker {
+    /// What its credentials are called.
+    pub noun: &'static str,
+    /// What a person must do so that the management credential may do all this.
+    pub management: &'static str,
+    /// Whether its credentials can have an end and networks.
+    pub has_limits: bool,
+    /// Whether one credential can be for several hosts.
+    pub is_shared: bool,
+    /// What the form of a secret alone shows of it, without any request.
+    pub by_form: fn(&Secret) -> Option<Finding>,
+    /// The next request of a task, or its result.
+    pub next: fn(&Task<'_>, &Job, &[Value]) -> Next,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub enum Task<'a> {
+    /// Change the credential so that it does its job and nothing else.
+    Change(&'a Made),
+    /// End the credential with this id.
+    End(&'a TokenId),
+    /// List the credentials, and judge each for the job.
+    Look,
+    /// Make a credential with this name.
+    Make(&'a str),
+    /// Asked with the credential of this id itself: find out whether it works.
+    Prove(&'a TokenId),
+    /// Asked with a credential itself: find out which one it is.
+    Who,
+}
+
+/// What comes next in a task.
+pub enum Next {
+    /// This request.
+    Ask(Call),
+    /// The task is done.
+    Done(Told),
+    /// An answer is not in the form of the answers to this request.
+    Strange(&'static str),
+}
+
+/// A request.
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// What follows the base URL of the API.
+    pub path: String,
+    /// The body, in JSON.
+    pub body: Option<Guarded>,
+    /// Finds the secret in the answer, where that brings a new one.
+    pub brings: Option<fn(&Answer) -> Option<Secret>>,
+}
+
+/// The result of a task.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The credentials in the account ([`Task::Look`]).
+    pub made: Vec<Made>,
+    /// The id of who asks ([`Task::Who`]).
+    pub id: Option<TokenId>,
+    /// The new credential ([`Task::Make`]).
+    pub fresh: Option<(TokenId, Secret)>,
+}
+
+/// A credential in the account, as far as the account shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Its id.
+    pub id: TokenId,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used: Option<Timestamp>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// The networks that it may be used from; `None` is everywhere.
+    pub subnets: Option<Vec<String>>,
+    /// Whether it was made for the hosts of the job.
+    pub is_for_job: bool,
+    /// Whether the provider accepts it.
+    pub is_active: bool,
+    /// Whether it is just as Homing makes it for the job.
+    pub is_right: bool,
+    /// What it could do beyond the job, and what it lacks for it.
+    pub findings: Vec<Finding>,
+    /// How the account shows it.
+    pub shown: Value,
+}
+
+/// The maker of the credentials of `issuer`; `None` where it is no such API.
+pub fn of(issuer: Issuer) -> Option<&'static Maker> {
+    match issuer {
+        Issuer::Cloudflare => Some(&cloudflare::MAKER),
+        Issuer::Account | Issuer::NameServer | Issuer::Rails | Issuer::Route53 => None,
+    }
+}
+
+/// The beginning of the names of all credentials that Homing makes for the hosts of `job`.
+pub fn name_of(job: &Job) -> String {
+    let hosts: Vec<_> = job.records.iter().map(|record| record.duty.host.clone()).collect();
+    crate::core::token::name_for(&hosts)
+}
+
+impl Call {
+    /// A request without a body.
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: None, brings: None }
+    }
+
+    /// The same request with `body`, which holds no secret.
+    fn with(self, body: &Value) -> Self {
+        Self { body: Some(body.to_string().into()), ..self }
+    }
+}
+
+/// The text at `pointer` (RFC 6901).
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
+}

@@ -1,0 +1,227 @@
+//! Audit: by the credential itself, which sees little; with the management credential by what the account
+//! shows of it.
+
+use super::{maker_of, of_management, of_secret, refuse_misfits};
+use crate::cli::TokenCommand;
+use crate::config::Config;
+use crate::core::exit::Exit;
+use crate::core::name::Hostname;
+use crate::core::protocol::Credential;
+use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Reach;
+use crate::core::token::desec::audit::{judge_limits, judge_use};
+use crate::core::token::finding::Finding;
+use crate::core::token::job::zones_of;
+use crate::core::token::{Limits, way_round};
+use crate::net::http::Clients;
+use crate::provider::Trouble;
+use crate::provider::maker::account::Account;
+use crate::provider::maker::{Made, Maker, Task};
+use crate::receipt::Receipt;
+use crate::token::job::job;
+use crate::token::limits::whole_now;
+use crate::token::proof::judge_each;
+use crate::token::show::{Audited, By};
+use crate::token::subject::Subject;
+use crate::token::{Failure, clients, holder, management, power, refuse_double_use};
+
+/// What neither the credential nor its receipt shows.
+const NOT_VISIBLE: &str = "its rights, which only the management credential may read";
+
+/// Judges the credentials of the hosts that `command` names; also returns the exit code for the others.
+pub async fn of_tokens(
+    config: &Config,
+    issuer: Issuer,
+    command: &TokenCommand,
+) -> Result<(Exit, Vec<Audited>), Failure> {
+    let maker = maker_of(issuer)?;
+    refuse_misfits(maker, command)?;
+    let holders = holder::asked(config, issuer, &command.hosts)?;
+    let secret = management::secret(command.management_token_file.as_deref(), false);
+    let who = secret.map_err(Failure::of_configuration)?.map(of_secret);
+    if let Some(who) = &who {
+        refuse_double_use(config, issuer, &who.secret)?;
+    }
+    let clients = clients(&holders);
+    let judge = async |subject: &Subject<'_>| judged(maker, subject, who.as_ref(), &clients).await;
+    Ok(judge_each(&holders, judge).await)
+}
+
+/// Judges one credential.
+async fn judged(
+    maker: &'static Maker,
+    subject: &Subject<'_>,
+    who: Option<&Credential>,
+    clients: &Clients,
+) -> Result<Audited, Failure> {
+    let mut report = subject.report(By::Itself);
+    let told = subject.secret.as_ref().and_then(|secret| (maker.by_form)(secret));
+    if let Some(finding) = told {
+        report.findings.push(finding);
+    } else {
+        look_by_itself(maker, subject, clients, &mut report).await;
+        match who {
+            Some(who) => {
+                let account = Account::new(maker, subject.holder.provider, clients, who);
+                by_management(maker, &account, subject, &mut report).await?;
+            }
+            None => by_itself(subject, clients, &mut report).await?,
+        }
+    }
+    report.put_in_order(|report, finding| fix(subject.holder.first(), report, finding));
+    Ok(report)
+}
+
+/// Asks, as the credential itself, which one it is and whether the provider accepts it.
+async fn look_by_itself(
+    maker: &'static Maker,
+    subject: &Subject<'_>,
+    clients: &Clients,
+    report: &mut Audited,
+) {
+    let Some(secret) = &subject.secret else { return };
+    let itself = of_secret(secret.clone());
+    let account = Account::new(maker, subject.holder.provider, clients, &itself);
+    match account.who().await {
+        Ok(id) => {
+            report.is_valid = Some(true);
+            report.is_anothers = report.id.as_ref().is_some_and(|known| *known != id);
+            report.id = Some(id);
+        }
+        Err(trouble) if trouble.is_credential() => report.is_valid = Some(false),
+        Err(trouble) => {
+            report.findings.push(Finding::untold("the server takes it", trouble));
+        }
+    }
+}
+
+/// What the credential itself and its receipt show.
+async fn by_itself(
+    subject: &Subject<'_>,
+    clients: &Clients,
+    report: &mut Audited,
+) -> Result<(), Failure> {
+    report.not_visible.push(NOT_VISIBLE);
+    if report.is_valid == Some(false) {
+        report.findings.push(Finding::Lapsed);
+        return Ok(());
+    }
+    if report.is_valid == Some(true) {
+        let seen = power::of_holder(subject.holder, clients).await?;
+        report.tried = seen.tried;
+        report.expires = report.expires.or(seen.expires);
+        report.findings.extend(seen.findings);
+    }
+    let Some(receipt) = &subject.receipt else { return Ok(()) };
+    if let Some(beyond) = &receipt.beyond {
+        let why = format!("an audit found more: {beyond}");
+        report.findings.push(Finding::untold("it is narrow", why));
+    } else if receipt.proven.is_some() && !report.is_anothers {
+        // The account has shown what the requests cannot.
+        let is_weaker = |it: &Finding| matches!(it, Finding::NotProven(_) | Finding::Reaches(_));
+        report.findings.retain(|finding| !is_weaker(finding));
+        note_receipt(subject, receipt, report);
+    }
+    Ok(())
+}
+
+/// Notes what a receipt proves.
+fn note_receipt(subject: &Subject<'_>, receipt: &Receipt, report: &mut Audited) {
+    let is_for = |host: &Hostname| receipt.duties.iter().any(|duty| duty.host == *host);
+    if !subject.holder.names().iter().all(is_for) {
+        let why = "its receipt is for other hosts";
+        report.findings.push(Finding::untold("it may do its job", why));
+    }
+    if subject.holder.provider.reach == Some(Reach::Zone) {
+        let zones = zones_of(&receipt.duties);
+        report.findings.extend(zones.into_iter().map(Finding::WritesZone));
+    }
+    report.duties.clone_from(&receipt.duties);
+    let end = report.expires;
+    report.findings.extend(judge_limits(&receipt.limits, end, whole_now()));
+    report.findings.dedup();
+}
+
+/// What the account shows of the credential.
+async fn by_management(
+    maker: &'static Maker,
+    account: &Account<'_>,
+    subject: &Subject<'_>,
+    report: &mut Audited,
+) -> Result<(), Failure> {
+    report.by = By::Management;
+    let failed = |trouble: &Trouble, doing: &str| of_management(maker, trouble, doing);
+    let receipt = subject.receipt.as_ref();
+    let limits = receipt.map(|receipt| receipt.limits.clone()).unwrap_or_default();
+    let limits = (&limits, receipt.and_then(Receipt::expires));
+    let job = job(Some(account.asker()), subject.holder, receipt, limits, &failed).await?;
+    let told = account.perform(&Task::Look, &job).await;
+    let has = told.map_err(|trouble| failed(&trouble, "looking at the account"))?.made;
+    let Some(id) = report.id.clone() else {
+        report.findings.push(Finding::untold("what it may do", "its id is not known"));
+        return Ok(());
+    };
+    report.duties = job.duties();
+    let Some(made) = has.iter().find(|made| made.id == id) else {
+        // One that works and is not here is of another account.
+        report.findings.push(match report.is_valid {
+            Some(true) => {
+                Finding::BelongsToAnother("the management credential does not show it".to_owned())
+            }
+            _ => Finding::Gone,
+        });
+        return Ok(());
+    };
+    note_made(made, report);
+    let others = has.iter().filter(|other| other.is_for_job && other.id != id);
+    let host = subject.holder.first();
+    report.findings.extend(
+        others.map(|other| Finding::Double { host: host.clone(), other: other.id.clone() }),
+    );
+    if !maker.has_limits {
+        report.findings.retain(|finding| *finding != Finding::NoExpiry);
+    }
+    report.findings.dedup();
+    Ok(())
+}
+
+/// Notes what the account shows of the credential.
+fn note_made(made: &Made, report: &mut Audited) {
+    let now = whole_now();
+    report.name = Some(made.name.clone());
+    report.last_used = made.last_used;
+    report.findings.extend(made.findings.iter().cloned());
+    if !made.is_active || report.is_valid == Some(false) {
+        report.findings.push(Finding::Lapsed);
+    }
+    // Of an end that was changed, the receipt says from when it counts.
+    if report.created.is_none() || report.expires != made.expires {
+        report.created = made.created;
+    }
+    report.expires = made.expires;
+    let max_age = made.expires.zip(report.created).map(|(end, begin)| end.since(begin));
+    let limits = Limits { max_age, max_unused: None, subnets: made.subnets.clone() };
+    report.findings.extend(judge_use(made.created, made.last_used, now));
+    report.findings.extend(judge_limits(&limits, made.expires, now));
+    report.limits = Some(limits);
+}
+
+/// The fix of a finding: a command, or the way round.
+fn fix(host: &Hostname, report: &Audited, finding: &Finding) -> Option<String> {
+    let by = |action: &str| Some(format!("homing token {action}"));
+    match finding {
+        Finding::Untold { .. } if report.by == By::Itself => {
+            by(&format!("audit {host} --management-token-file FILE"))
+        }
+        Finding::Untold { .. }
+        | Finding::NotProven(_)
+        | Finding::NeverUsed
+        | Finding::Unused(_) => None,
+        Finding::NoExpiry => by(&format!("issue {host} --max-age 365d")),
+        Finding::Subnets(_) => by(&format!("issue {host} --allow-subnet any")),
+        Finding::ExpiresSoon(_) => by(&format!("rotate {host}")),
+        Finding::Double { other, .. } => by(&format!("revoke --id {other}")),
+        Finding::Reaches(_) | Finding::WritesZone(_) => Some(way_round(host.as_str())),
+        _ => by(&format!("issue {host}")),
+    }
+}

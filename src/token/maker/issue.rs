@@ -1,0 +1,359 @@
+//! Issue and rotate: the credential is made narrow, looked at, proven, and put in place; then what it
+//! replaces is ended.
+
+use std::time::Duration;
+
+use super::{Desk, of_secret};
+use crate::cli::TokenAction;
+use crate::core::order;
+use crate::core::provider::Reach;
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
+use crate::core::token::finding::{Finding, verdict};
+use crate::core::token::job::{Job, Record};
+use crate::core::token::verdict::Weight;
+use crate::core::token::{Key, Limits, Rule, TokenId};
+use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::say::out;
+use crate::provider::Trouble;
+use crate::provider::maker::account::Account;
+use crate::provider::maker::{Made, Task, name_of};
+use crate::receipt::Receipt;
+use crate::token::by_hand::refuse_written_logins;
+use crate::token::files::{Found, TokenFile};
+use crate::token::job::job;
+use crate::token::limits::{limits_of, warning, whole_now, with_limits};
+use crate::token::{Failure, Holder};
+
+/// How often a new credential is tried until the provider knows it everywhere, and the time between.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// The work on one holder's credential.
+struct Work<'a> {
+    holder: &'a Holder<'a>,
+    file: &'a TokenFile,
+    noun: &'static str,
+    found: Found,
+    job: Job,
+    limits: Limits,
+    /// The credential in use, if it can stay.
+    kept: Option<Made>,
+    /// The credential of a cut run, which is not in place yet.
+    resumed: Option<(Made, Secret, Receipt)>,
+    /// Credentials of this file that are to be ended.
+    replaced: Vec<Made>,
+}
+
+impl<'a> Desk<'a> {
+    /// Puts right the credential of one holder, or makes one where it is needed.
+    pub(super) async fn serve(
+        &self,
+        holder: &'a Holder<'a>,
+        file: &'a TokenFile,
+    ) -> Result<(), Failure> {
+        let noun = self.maker.noun;
+        refuse_written_logins(holder, noun)?;
+        if holder.hosts.len() > 1 && !self.maker.is_shared {
+            let what = format!("a {noun} of this provider is for one host");
+            return Err(Failure::configuration(what, "give each host a file of its own"));
+        }
+        let work = self.looked(holder, file).await?;
+        work.found.remarks.iter().for_each(|remark| work.tell(remark));
+        let has_plan = work.tell_plan();
+        if self.command.dry_run {
+            if !has_plan {
+                work.tell("nothing to do");
+            }
+            return Ok(());
+        }
+        let (made, secret) = match (&work.kept, &work.found.secret) {
+            (Some(made), Some(secret)) => {
+                let made = self.narrowed(&work, made).await?;
+                work.keep(&made)?;
+                (made, secret.clone())
+            }
+            _ => self.replace(&work).await?,
+        };
+        for replaced in &work.replaced {
+            self.end(replaced, &work.job).await?;
+        }
+        work.forget_replaced()?;
+        let done = if has_plan { "done" } else { "nothing to do" };
+        let until = match work.job.expires {
+            Some(end) => format!("works until {}", rfc3339_seconds(end)),
+            None => "has no end".to_owned(),
+        };
+        let (verdict, place) = (verdict(&made.findings), file.path().display());
+        work.tell(&format!(
+            "{done}; its {noun} is {verdict} and {until}; its secret is in {place}"
+        ));
+        if self.command.print {
+            out(secret.expose());
+        }
+        Ok(())
+    }
+
+    /// Reads the files of a holder and what the account has.
+    async fn looked(
+        &self,
+        holder: &'a Holder<'a>,
+        file: &'a TokenFile,
+    ) -> Result<Work<'a>, Failure> {
+        let mut found = file.look(self.command.dry_run)?;
+        let server = self.account.asker().server();
+        let is_here = |receipt: &Receipt| receipt.server == server;
+        found.receipt = found.receipt.filter(is_here);
+        found.half_made = found.half_made.filter(is_here);
+        let receipt = found.receipt.as_ref();
+        let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
+        let asker = Some(self.account.asker());
+        let failed = |trouble: &Trouble, doing: &str| self.failure(trouble, doing);
+        let job = job(asker, holder, receipt, (&limits, expires), &failed).await?;
+        let has = self.look(&job).await?;
+        let named = |id: &TokenId| has.iter().find(|made| made.id == *id).cloned();
+        let own = found.proven().and_then(|receipt| receipt.id.as_ref());
+        let kept = own.and_then(named).filter(|made| made.is_active);
+        let kept = kept.filter(|_| self.command.action == TokenAction::Issue);
+        let half = found.half_made.as_ref();
+        // One that a cut run has made is not needed where the one in use can stay.
+        let resumed = half.filter(|_| kept.is_none()).and_then(|receipt| {
+            let secret = file.next_secret().filter(|secret| receipt.is_of(secret))?;
+            let made = receipt.id.as_ref().and_then(named).filter(|made| made.is_active)?;
+            Some((made, secret, receipt.clone()))
+        });
+        // What was made without an answer is known by its name alone.
+        let is_lost =
+            |made: &Made| half.is_some_and(|half| half.id.is_none() && half.name == made.name);
+        let ids: Vec<&TokenId> = receipt.into_iter().chain(half).flat_map(Receipt::ids).collect();
+        let is_spared = |made: &Made| {
+            let spared = [kept.as_ref(), resumed.as_ref().map(|(made, ..)| made)];
+            spared.into_iter().flatten().any(|spared| spared.id == made.id)
+        };
+        let is_ours = |made: &&Made| ids.contains(&&made.id) || is_lost(made);
+        let replaced: Vec<Made> =
+            has.iter().filter(is_ours).filter(|made| !is_spared(made)).cloned().collect();
+        let noun = self.maker.noun;
+        Ok(Work { holder, file, noun, found, job, limits, kept, resumed, replaced })
+    }
+
+    /// Makes a credential, or goes on with that of a cut run, proves it and puts it in place.
+    async fn replace(&self, work: &Work<'_>) -> Result<(Made, Secret), Failure> {
+        let (id, secret, receipt) = match &work.resumed {
+            Some((made, secret, receipt)) => (made.id.clone(), secret.clone(), receipt.clone()),
+            None => self.fresh(work).await?,
+        };
+        let has = self.look(&work.job).await?;
+        let made = has.iter().find(|made| made.id == id);
+        let made = made.ok_or_else(|| work.not_proven("the account does not show it"))?;
+        let made = self.narrowed(work, made).await?;
+        // This machine may be outside the networks that the credential is for.
+        if work.job.subnets.is_none() {
+            self.prove(work, &id, &secret).await?;
+        }
+        // Without a receipt, the credential before may be in use for something else.
+        if work.found.secret.is_some() && work.found.proven().is_none() {
+            work.file.keep_old()?;
+        }
+        let replaces = work.replaced.iter().map(|made| made.id.clone()).collect();
+        let receipt = Receipt { proven: Some(clock::wall()), replaces, ..receipt };
+        work.file.finish(&work.receipt(receipt, made.created))?;
+        Ok((made, secret))
+    }
+
+    /// A new credential, on the disk with its receipt.
+    async fn fresh(&self, work: &Work<'_>) -> Result<(TokenId, Secret, Receipt), Failure> {
+        let server = self.account.asker().server();
+        let nonce = format!("{:08x}", clock::nonce() & 0xffff_ffff);
+        let name = format!("{} {nonce}", name_of(&work.job));
+        let begun = |secret: &Secret, id: Option<TokenId>| {
+            let receipt = work.file.receipt_of(secret, server)?;
+            let receipt = work.receipt(Receipt { id, name: name.clone(), ..receipt }, None);
+            let mut file = work.file.begin()?;
+            work.file.keep_half_made(&mut file, secret, &receipt).map(|()| receipt)
+        };
+        // The name first: if the answer is lost, the next run finds by it what was made.
+        begun(&Secret::new(&format!("not-made-yet-{nonce}")), None)
+            .inspect_err(|_| work.file.remove_new())?;
+        let doing = format!("making the {}", work.noun);
+        let told = self.account.perform(&Task::Make(&name), &work.job).await;
+        let told = told.map_err(|trouble| {
+            let failure = self.failure(&trouble, &doing);
+            if trouble.leaves_doubt() {
+                let next = "run the command again: it deletes what may have been made";
+                return failure.then(next);
+            }
+            work.file.remove_new();
+            failure.leaving("nothing was made")
+        })?;
+        let Some((id, secret)) = told.fresh else {
+            return Err(work.not_proven("the account does not show it"));
+        };
+        match begun(&secret, Some(id.clone())) {
+            Ok(receipt) => Ok((id, secret, receipt)),
+            Err(failure) => {
+                work.file.remove_new();
+                let _ = self.account.perform(&Task::End(&id), &work.job).await;
+                Err(failure.leaving(format!("the new {} was deleted", work.noun)))
+            }
+        }
+    }
+
+    /// `made`, changed where it is not as it should be; an error if that does not help.
+    async fn narrowed(&self, work: &Work<'_>, made: &Made) -> Result<Made, Failure> {
+        if made.is_right {
+            return Ok(made.clone());
+        }
+        let what = format!("{} {}", work.noun, made.id);
+        let changed = self.account.perform(&Task::Change(made), &work.job).await;
+        changed.map_err(|trouble| {
+            self.failure(&trouble, &format!("changing the {what}"))
+                .leaving("it is as it was, or as it should be")
+        })?;
+        let has = self.look(&work.job).await?;
+        let now = has.into_iter().find(|now| now.id == made.id);
+        now.filter(|made| made.is_right).ok_or_else(|| {
+            Failure::rejected(
+                format!("the {what} is not as it was asked for"),
+                format!("`homing token audit {}` shows what it can do", work.holder.first()),
+            )
+        })
+    }
+
+    /// Waits until the provider knows the credential, which then asks for what its job needs.
+    async fn prove(&self, work: &Work<'_>, id: &TokenId, secret: &Secret) -> Result<(), Failure> {
+        let who = of_secret(secret.clone());
+        let itself = Account::new(self.maker, work.holder.provider, self.clients, &who);
+        let mut tries = TRIES;
+        loop {
+            match itself.perform(&Task::Prove(id), &work.job).await {
+                Err(trouble)
+                    if (trouble.is_credential() || trouble.is_forbidden()) && tries > 1 =>
+                {
+                    tries -= 1;
+                    tokio::time::sleep(BETWEEN).await;
+                }
+                Err(trouble) => return Err(work.not_proven(&trouble.to_string())),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    fn tell(&self, line: &str) {
+        out(&format!("{}: {line}", self.holder.label()));
+    }
+
+    /// The failure of a new credential that did not work.
+    fn not_proven(&self, why: &str) -> Failure {
+        Failure::deferred(
+            format!("the new {} failed its check: {why}", self.noun),
+            "run the command again to continue",
+        )
+        .leaving("it is kept beside the one in use, which is as it was")
+    }
+
+    /// Keeps the credential in use, and writes into its receipt what has changed.
+    fn keep(&self, made: &Made) -> Result<(), Failure> {
+        let Some(known) = self.found.proven() else { return Ok(()) };
+        let proven = known.proven.or_else(|| Some(clock::wall()));
+        let receipt = Receipt { proven, beyond: None, revoked: None, ..known.clone() };
+        let receipt = self.receipt(receipt, made.created);
+        if receipt == *known {
+            self.file.confirm_receipt()
+        } else {
+            self.file.write_receipt(&receipt)
+        }
+    }
+
+    /// Removes from the receipt, and from the disk, what was ended.
+    fn forget_replaced(&self) -> Result<(), Failure> {
+        self.file.remove_new();
+        let known = self.file.look(true)?.receipt;
+        match known.filter(|receipt| !receipt.replaces.is_empty()) {
+            Some(receipt) => self.file.write_receipt(&Receipt { replaces: Vec::new(), ..receipt }),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints what will be done; returns whether there is anything.
+    fn tell_plan(&self) -> bool {
+        let noun = self.noun;
+        let mut lines = Vec::new();
+        let is_wrong = |it: &&Finding| it.stops_the_job() || it.weight() == Weight::TooPowerful;
+        match &self.kept {
+            Some(made) if made.is_right => {}
+            Some(made) => {
+                lines.push(format!("  ~ {noun} {}{}", made.id, with_limits(&self.limits)));
+                let wrong = made.findings.iter().filter(is_wrong);
+                lines.extend(wrong.map(|finding| format!("  ~ it {finding}")));
+            }
+            None => {
+                lines.extend(self.why().map(|why| format!("  {why}")));
+                if self.found.secret.is_some() && self.found.proven().is_none() {
+                    lines.push(self.file.living_on_in_words(&self.file.old_path()));
+                }
+                lines.push(format!("  + {noun}{}", with_limits(&self.limits)));
+                lines.extend(self.rules().iter().map(|rule| format!("  + {rule}")));
+            }
+        }
+        lines.extend(self.replaced.iter().map(|made| format!("  - {noun} {}", made.id)));
+        if lines.is_empty() {
+            return false;
+        }
+        out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
+        lines.iter().for_each(|line| out(line));
+        warning(&self.limits).iter().for_each(|line| out(line));
+        true
+    }
+
+    /// What the credential is to be allowed.
+    fn rules(&self) -> Vec<Rule> {
+        if self.holder.provider.reach != Some(Reach::Zone) {
+            return self.job.rules();
+        }
+        let row = |zone: String| Rule::Row {
+            key: Key { zone: Some(zone), ..Key::default() },
+            write: true,
+        };
+        self.job.zones().iter().map(|zone| row(zone.to_string())).collect()
+    }
+
+    /// Why the credential in use cannot stay, if there was one.
+    fn why(&self) -> Option<String> {
+        let (file, noun) = (self.file.path().display(), self.noun);
+        if self.resumed.is_some() {
+            return Some(format!("continuing with the {noun} that an interrupted run has made"));
+        }
+        match (&self.found.secret, &self.found.receipt) {
+            (None, None) => None,
+            (None, Some(_)) => Some(format!("the secret is lost: {file} is not there, or empty")),
+            (Some(_), _) if self.found.proven().is_none() => {
+                Some(format!("there is no receipt of the {noun} in {file}"))
+            }
+            (Some(_), _) if self.replaced.is_empty() => {
+                Some(format!("the {noun} in use was deleted"))
+            }
+            (Some(_), _) if self.replaced.iter().any(|made| !made.is_active) => {
+                Some(format!("the {noun} in use has expired, or was switched off"))
+            }
+            (Some(_), _) => None,
+        }
+    }
+
+    /// `receipt` with everything that this run decides.
+    fn receipt(&self, receipt: Receipt, made: Option<Timestamp>) -> Receipt {
+        let zone_id = |record: &Record| (record.duty.zone.clone(), record.zone_id.clone());
+        let mut zone_ids: Vec<_> = self.job.records.iter().map(zone_id).collect();
+        order::sort(&mut zone_ids);
+        zone_ids.dedup();
+        // An end that was changed counts from when the change began.
+        let created = match (self.job.expires, self.limits.max_age) {
+            (Some(end), Some(age)) => Some(end.before(age)),
+            _ => receipt.created.or(made).or_else(|| Some(whole_now())),
+        };
+        let (duties, limits) = (self.job.duties(), self.limits.clone());
+        Receipt { duties, zone_ids, created, limits, ..receipt }
+    }
+}
