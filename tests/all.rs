@@ -20,6 +20,8 @@ mod days;
 mod days_outside;
 mod docs;
 mod exchanges;
+#[cfg(feature = "tokens")]
+mod folders;
 mod gateway;
 mod gone;
 mod hints;

@@ -86,6 +86,8 @@ pub enum Flag {
     MaxUnused,
     /// `--name`
     Name,
+    /// `--output`
+    Output,
     /// `--password-file`
     PasswordFile,
     /// `--print`
@@ -403,6 +405,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// The commands that make new tokens.
 const FRESH: &[Verb] = &[Verb::TokenIssue, Verb::TokenRotate];
+const OF_ALL: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate];
 
 /// The commands about tokens.
 const TOKENS: &[Verb] = &[Verb::TokenIssue, Verb::TokenAudit, Verb::TokenRotate, Verb::TokenRevoke];
@@ -531,9 +534,9 @@ pub const OPTIONS: &[Opt] = &[
     Opt {
         flag: Flag::All,
         long: "all",
-        commands: Some(FRESH),
+        commands: Some(OF_ALL),
         doc: "For every host of the configuration",
-        more: "Instead of HOSTs.",
+        more: "Instead of HOSTs. An audit without HOSTs is of all hosts, too.",
         ..SWITCH
     },
     Opt {
@@ -593,6 +596,17 @@ pub const OPTIONS: &[Opt] = &[
         long: "print",
         commands: Some(FRESH),
         doc: "Also print the secret on standard output",
+        ..SWITCH
+    },
+    Opt {
+        flag: Flag::Output,
+        long: "output",
+        value: Some("DIR"),
+        commands: Some(&[Verb::TokenIssue]),
+        doc: "Also make a folder for each token in DIR, to hand out",
+        more: "It has copies of the token and its receipt, and a config.toml for the machine that uses \
+            it. DIR is created if it is missing. A file that Homing has not written there is never \
+            overwritten.",
         ..SWITCH
     },
     Opt {

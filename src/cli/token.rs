@@ -35,6 +35,8 @@ pub struct TokenCommand {
     pub thorough: bool,
     /// Whether the secret is printed, too.
     pub print: bool,
+    /// The directory for the folders to hand out.
+    pub output: Option<PathBuf>,
     /// The zone to register first.
     pub create_domain: Option<Hostname>,
     /// The name for the token at the provider.
@@ -108,6 +110,7 @@ impl TokenCommand {
             json: given.has(Flag::Json),
             thorough: given.has(Flag::Thorough),
             print: given.has(Flag::Print),
+            output: given.path(Flag::Output, |_| None),
             create_domain: last(given, Flag::CreateDomain, zone)?,
             name: last(given, Flag::Name, name)?,
             force: given.has(Flag::Force),
@@ -131,7 +134,8 @@ impl TokenCommand {
             TokenAction::Issue | TokenAction::Rotate => {
                 ("--all", self.all, "for every host of the configuration")
             }
-            TokenAction::Audit => ("--all-tokens", self.all_tokens, ""),
+            TokenAction::Audit if self.all_tokens => ("--all-tokens", true, ""),
+            TokenAction::Audit => ("--all", self.all, ""),
             TokenAction::Revoke => {
                 ("--id ID", self.id.is_some(), "for a token that an audit showed")
             }
@@ -334,6 +338,7 @@ mod tests {
             json: false,
             thorough: false,
             print: false,
+            output: None,
             create_domain: None,
             name: None,
             force: false,
@@ -360,6 +365,7 @@ mod tests {
             all: true,
             dry_run: true,
             print: true,
+            output: Some("fleet".into()),
             create_domain: Some("dyn.example".parse().unwrap()),
             limits: LimitsAsked {
                 max_age: Ask::Set(365 * DAY),
@@ -369,13 +375,13 @@ mod tests {
             management_token_file: Some("m".into()),
             ..plain(Issue, &[])
         };
-        let line = "--all --dry-run --print --create-domain Dyn.Example. --max-age 365d \
+        let line = "--all --dry-run --print --output fleet --create-domain Dyn.Example. --max-age 365d \
             --max-unused none --allow-subnet 192.0.2.0/24 --allow-subnet=2001:DB8:0::/32 \
             --management-token-file m";
         assert_eq!(token(&format!("issue {line}")), all);
         assert_eq!(token(&format!("{line} issue")), all);
-        let rotate = line.replace("--create-domain Dyn.Example.", "");
-        let expect = TokenCommand { action: Rotate, create_domain: None, ..all };
+        let rotate = line.replace("--output fleet --create-domain Dyn.Example.", "");
+        let expect = TokenCommand { action: Rotate, create_domain: None, output: None, ..all };
         assert_eq!(token(&format!("{rotate} rotate")), expect);
 
         let audit = TokenCommand { all_tokens: true, json: true, ..plain(Audit, &[]) };
@@ -446,6 +452,11 @@ mod tests {
         fails(
             "token revoke a.example --id 1-2",
             "`homing token revoke` takes HOST or --id ID, not both; leave one of them out",
+        );
+        assert!(token("audit --all").hosts.is_empty());
+        fails(
+            "token audit a.example --all",
+            "`homing token audit` takes HOST or --all, not both; leave one of them out",
         );
         fails(
             "token audit a.example --all-tokens",

@@ -11,6 +11,8 @@ pub mod handed;
 mod host;
 #[cfg_attr(not(feature = "pages"), path = "../left_out/notify.rs")]
 mod notify;
+#[cfg(feature = "tokens")]
+pub mod part;
 pub mod problems;
 mod provider;
 mod report;

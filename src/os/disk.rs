@@ -333,7 +333,7 @@ pub(crate) fn hand_over(file: &File, place: &DirectoryEntry) -> io::Result<()> {
 
 /// Gives the directory at `path`, which root has just made, to its parent's owner, whose service reads
 /// the files in it. One that is not root's, or holds a directory already, keeps its owner.
-#[cfg(feature = "import")]
+#[cfg(any(feature = "import", feature = "tokens"))]
 pub fn hand_over_directory(path: &Path) -> io::Result<()> {
     const LINKS_OF_AN_EMPTY_ONE: u64 = 2;
     if !rustix::process::geteuid().is_root() {

@@ -7,6 +7,7 @@
 mod by_hand;
 mod desec;
 mod files;
+mod folders;
 mod holder;
 mod job;
 mod key;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::files::{TokenFile, lock};
+use self::folders::Folders;
 use self::holder::Holder;
 use self::progress::Progress;
 use crate::cli::{TokenAction, TokenCommand};
@@ -105,6 +107,25 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
         let shown = audited.map(|audited| show::tell(&audited, command.json, verbosity > 0));
         return exit.max(shown.unwrap_or_default());
     }
+    exit.max(act(config, command, parts, quiet).await.unwrap_or_else(|failure| failure.tell()))
+}
+
+/// Makes, replaces or deletes the tokens of `parts`, and fills the folders that `command` asks for.
+async fn act(
+    config: &Config,
+    command: &TokenCommand,
+    mut parts: Vec<(Issuer, TokenCommand)>,
+    quiet: bool,
+) -> Result<Exit, Failure> {
+    let mut exit = Exit::Right;
+    let (mut folders, mut _lock) = (None, None);
+    if let Some(directory) = &command.output {
+        let (planned, failed) = Folders::plan(config, &mut parts, directory)?;
+        _lock = planned.begin(directory)?;
+        // What an earlier run has made does not wait for the limits of the account.
+        let filled = if command.dry_run { Exit::Right } else { planned.fill() };
+        (folders, exit) = (Some(planned), failed.max(filled));
+    }
     for (issuer, part) in &parts {
         let done = match (issuer, part.action) {
             (Issuer::NameServer, _) => key::run(config, part).await,
@@ -115,11 +136,11 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
             (Issuer::Route53, _) => Ok(Exit::Right),
             (Issuer::Cloudflare, _) => maker::run(config, *issuer, part).await,
             (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
-            (Issuer::Account, _) => desec::issue::run(config, part, quiet).await,
+            (Issuer::Account, _) => desec::issue::run(config, part, folders.as_ref(), quiet).await,
         };
         exit = exit.max(done.unwrap_or_else(|failure| failure.tell()));
     }
-    exit
+    Ok(exit.max(folders.map(|folders| folders.fill()).unwrap_or_default()))
 }
 
 /// Splits `command` by issuer; if there are no hosts, the part for deSEC reports what is missing.

@@ -32,6 +32,7 @@ use crate::provider::Trouble;
 use crate::provider::desec::Account;
 use crate::receipt::Receipt;
 use crate::token::files::{Found, TokenFile, lock};
+use crate::token::folders::Folders;
 use crate::token::limits::{self, asked, check_limits};
 use crate::token::progress::Progress;
 use crate::token::{
@@ -39,8 +40,14 @@ use crate::token::{
     token_file,
 };
 
-/// Runs `issue` or `rotate`.
-pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result<Exit, Failure> {
+/// Runs `issue` or `rotate`; fills each of the `folders` as soon as its token is ready, because the
+/// limits of the account may stretch a run over hours.
+pub async fn run(
+    config: &Config,
+    command: &TokenCommand,
+    folders: Option<&Folders<'_>>,
+    quiet: bool,
+) -> Result<Exit, Failure> {
     let mut holders = holder::asked(config, Issuer::Account, &command.hosts)?;
     let provider = common_provider(&holders)?;
     let mut exit = Exit::Right;
@@ -96,19 +103,7 @@ pub async fn run(config: &Config, command: &TokenCommand, quiet: bool) -> Result
         neighbours,
         reminded: Vec::new(),
     };
-    for (done, (holder, file)) in holders.iter().zip(&files).enumerate() {
-        progress.at(done, holder.first().as_str());
-        if let Err(failure) = issuer.serve(holder, file).await {
-            progress.clear();
-            exit = exit.max(failure.tell_of(holder));
-            // A problem with the management token or the way to the server concerns all holders.
-            if issuer.is_closed {
-                tell_untried(&holders[done + 1..]);
-                break;
-            }
-        }
-    }
-    progress.clear();
+    exit = exit.max(issuer.serve_all(&holders, &files, folders).await);
     Ok(exit)
 }
 
@@ -226,6 +221,32 @@ impl<'a> DesecIssuer<'a> {
         // Other faults of the server may concern this holder alone.
         self.is_closed |= trouble.is_credential() || trouble.is_forbidden() || trouble.is_no_way();
         Failure::of_management(trouble, doing)
+    }
+
+    /// Serves each holder in turn; returns the exit code for those that failed.
+    async fn serve_all(
+        &mut self,
+        holders: &'a [Holder<'a>],
+        files: &'a [TokenFile],
+        folders: Option<&Folders<'_>>,
+    ) -> Exit {
+        let mut exit = Exit::Right;
+        for (done, (holder, file)) in holders.iter().zip(files).enumerate() {
+            self.progress.at(done, holder.first().as_str());
+            let served = self.serve(holder, file).await;
+            self.progress.clear();
+            match (served, folders) {
+                (Ok(()), Some(folders)) => exit = exit.max(folders.fill_of(holder)),
+                (Ok(()), None) => {}
+                (Err(failure), _) => exit = exit.max(failure.tell_of(holder)),
+            }
+            // A problem with the management token or the way to the server concerns all holders.
+            if self.is_closed {
+                tell_untried(&holders[done + 1..]);
+                break;
+            }
+        }
+        exit
     }
 
     /// Fixes one holder's token, or replaces it.
