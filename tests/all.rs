@@ -25,6 +25,8 @@ mod folders;
 mod gateway;
 mod gone;
 mod hints;
+#[cfg(feature = "tokens")]
+mod host_credentials;
 mod hours;
 mod http;
 #[cfg(feature = "import")]

@@ -63,7 +63,7 @@ fn needs(provider: &Provider) -> Vec<&'static str> {
     let entry = provider.http.as_ref();
     let login = provider.manners().secret == SecretKind::Password
         && provider.login == Login::Username
-        && !entry.is_some_and(|entry| entry.login_in_secret);
+        && !provider.has_login_in_secret();
     let zone = provider.zone.is_none()
         && entry.is_some_and(|entry| entry.names_zone() && !entry.finds_zone());
     let required = entry.is_some_and(|entry| !entry.required_options().is_empty());
@@ -74,7 +74,7 @@ fn needs(provider: &Provider) -> Vec<&'static str> {
 
 fn form(provider: &Provider) -> &'static str {
     match &provider.http {
-        Some(entry) if entry.login_in_secret => "login-and-secret",
+        _ if provider.has_login_in_secret() => "login-and-secret",
         Some(entry) if entry.secret_parts == 2 => "two-parts",
         Some(entry) if entry.secret_parts == 3 => "three-parts",
         Some(entry) if entry.uses("secret.family") => "one-each-family",

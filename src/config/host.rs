@@ -671,9 +671,7 @@ fn username(
     provider: Option<&Provider>,
     notes: &mut Notes,
 ) -> Option<String> {
-    let is_in_secret =
-        |provider: &Provider| provider.http.as_ref().is_some_and(|entry| entry.login_in_secret);
-    let wants = provider.filter(|provider| !is_in_secret(provider));
+    let wants = provider.filter(|provider| !provider.has_login_in_secret());
     let wants = wants.map(|provider| (provider.manners().secret, provider.login));
     match (section.get("username"), wants) {
         (Some(setting), _) => unquoted(&setting, login, notes),
@@ -744,7 +742,8 @@ fn strict_token(section: &Section<'_>, manners: Option<&Manners>, notes: &mut No
     let is_strict = section.flag("strict-token", notes).unwrap_or_default();
     let has_receipts = manners.is_some_and(Manners::has_receipts);
     let setting = section.get("strict-token").filter(|_| is_strict && has_receipts);
-    if let (Some(setting), None) = (setting, section.get("token-file")) {
+    let file = section.get("token-file").or_else(|| section.get("password-file"));
+    if let (Some(setting), None) = (setting, file) {
         let what = "needs the receipt beside a token file; use token-file = \
             \"/etc/homing/host.token\" for the secret";
         notes.add(setting.at, &setting.name, what);

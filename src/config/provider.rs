@@ -287,7 +287,8 @@ fn lay(
         | ProviderKey::Pace
         | ProviderKey::Page
         | ProviderKey::Reach
-        | ProviderKey::Title => setting.text(notes).map(str::to_owned),
+        | ProviderKey::Title
+        | ProviderKey::Tokens => setting.text(notes).map(str::to_owned),
         _ => return,
     };
     if let Some(text) = text {

@@ -444,21 +444,15 @@ pub fn credential(
     host: &HostConfig,
     provider: &Provider,
     login: Option<String>,
-    secret: Secret,
+    secret: &Secret,
 ) -> Result<Credential, String> {
-    let (login, secret) = match &provider.http {
-        Some(entry) => {
-            let wrong = |form: String| {
-                let holder = host.secret.as_ref().and_then(SecretPlace::file);
-                let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
-                format!("{holder} {form}")
-            };
-            let (found, secret) =
-                entry.credential_in(&secret, host.username.is_some()).map_err(wrong)?;
-            (found.or(login), secret)
-        }
-        None => (login, secret),
+    let wrong = |form: String| {
+        let holder = host.secret.as_ref().and_then(SecretPlace::file);
+        let holder = holder.map_or_else(|| "the secret".to_owned(), shown_path);
+        format!("{holder} {form}")
     };
+    let (found, secret) = provider.credential_in(secret, host.username.is_some()).map_err(wrong)?;
+    let login = found.or(login);
     let login = match (&host.username, provider.login) {
         (Some(username), _) => username.clone(),
         (None, Login::Host) => host.host.key.host.as_str().to_owned(),

@@ -1029,12 +1029,18 @@ fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
         config(&own("server = \"http://10.0.0.1\"\nplain-http = true")).providers[0].plain_http
     );
     check_one(&own("server = \"https://d.example\"\npace = \"fast\""), "is not a pace");
+    let issued = "server = \"https://d.example\"\napi-url = \"https://api.example/1\"\n";
+    let own_issuer = own(&format!("{issued}tokens = \"ovh\"\nlogin = \"file\""));
+    let provider = &config(&own_issuer).providers[0];
+    assert_eq!(provider.api_url.as_deref(), Some("https://api.example/1"));
+    assert!(provider.manners().has_receipts() && provider.has_login_in_secret());
+    check_one(&own(&format!("{issued}tokens = \"desec\"")), "is not one of: \"ovh\"");
     check_one(
         &own("server = \"https://d.example\"\nomit = \"maybe\""),
         "not one of: \"keep\", \"delete\", \"caller\"",
     );
     check_one(
-        &own("server = \"https://d.example\"\napi-url = \"https://d.example/\""),
+        &own("server = \"https://d.example\"\nalgorithm = \"hmac-sha512\""),
         "has no effect with the protocol dyndns2",
     );
     check_one(&own("update-url = \"https://d.example/?a=b\""), "must not have a query");

@@ -11,15 +11,17 @@ use super::address::{Family, PerFamily};
 use super::name::Hostname;
 use super::order;
 use super::pace::{Pace, PaceError};
-use super::protocol::http::entry::{Entry, Settings};
+use super::protocol::http::entry::{Entry, Settings, login_and_secret};
 use super::protocol::http::reader::Wrong;
-use super::protocol::manners::{Manners, Omit, Protocol, Removal, Transport};
+use super::protocol::manners::{Issuer, Manners, Omit, Protocol, Removal, Transport};
 use super::provider_key::{ProviderKey, Takers};
+use super::secret::Secret;
 use super::server::Server;
 use super::text::Text;
 use super::wire::tsig::Algorithm;
 
 /// How one provider is spoken to.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Provider {
     /// The name that hosts refer to.
@@ -65,6 +67,10 @@ pub struct Provider {
     pub query: Option<Text>,
     /// Where the login comes from when the host has no `username` (dyndns2).
     pub login: Login,
+    /// Whether a file of a host without `username` holds `LOGIN:PASSWORD` (dyndns2).
+    pub login_in_secret: bool,
+    /// The issuer of its logins, if `homing token` can make them (dyndns2).
+    pub tokens: Option<Issuer>,
     /// How its API is spoken to (http).
     pub http: Option<Arc<Entry>>,
     /// Web services of the provider that answer with the asker's address.
@@ -128,6 +134,8 @@ impl Protocol {
             leave: None,
             query: None,
             login: Login::Username,
+            login_in_secret: false,
+            tokens: None,
             http: None,
             echo: PerFamily { v4: None, v6: None },
             page: Cow::Borrowed(""),
@@ -142,7 +150,12 @@ const OMITS: [(&str, Omit); 3] =
     [("keep", Omit::Keep), ("delete", Omit::Delete), ("caller", Omit::Caller)];
 const REACHES: [(&str, Reach); 3] =
     [("account", Reach::Account), ("project", Reach::Project), ("zone", Reach::Zone)];
-const LOGINS: [(&str, Login); 2] = [("username", Login::Username), ("host", Login::Host)];
+const LOGINS: [(&str, Login); 3] =
+    [("username", Login::Username), ("host", Login::Host), (FILE, Login::Username)];
+const TOKENS: [(&str, Issuer); 1] = [("ovh", Issuer::DynHost)];
+
+/// The word for a login in the secret's file.
+const FILE: &str = "file";
 
 impl Manners {
     /// Whether the protocol uses the setting `key` of a provider.
@@ -190,7 +203,10 @@ impl Provider {
             ProviderKey::Ipv4Parameter => self.parameters.v4 = text,
             ProviderKey::Ipv6Parameter => self.parameters.v6 = text,
             ProviderKey::Leave => self.leave = Some(text),
-            ProviderKey::Login => self.login = one_of(&text, &LOGINS)?,
+            ProviderKey::Login => {
+                self.login = one_of(&text, &LOGINS)?;
+                self.login_in_secret = text == FILE;
+            }
             ProviderKey::Note => self.note = text,
             ProviderKey::Omit => self.omit = one_of(&text, &OMITS)?,
             ProviderKey::OneFamily => self.one_family = text == "true",
@@ -208,11 +224,15 @@ impl Provider {
                 let server = text.trim_end_matches('/');
                 let paths = [Some(manners.update_path), manners.api_path];
                 let url = |path| Cow::Owned(format!("{server}{path}"));
-                [self.update_url, self.api_url] = paths.map(|path| path.map(url));
+                let [update_url, api_url] = paths.map(|path| path.map(url));
+                self.update_url = update_url;
+                // Without a path of its own, the API is elsewhere.
+                self.api_url = api_url.or(self.api_url.take());
                 // Another server is another service: the built-in one need not learn the addresses.
                 self.echo = PerFamily::default();
             }
             ProviderKey::Title => self.title = text,
+            ProviderKey::Tokens => self.tokens = Some(one_of(&text, &TOKENS)?),
             ProviderKey::UpdateUrl => self.update_url = Some(text),
             ProviderKey::Zone => self.zone = Some(text.parse().map_err(|_| "is not a host name")?),
             // Built-in entries write whole days; the configuration reads other forms itself.
@@ -251,7 +271,30 @@ impl Provider {
 
     /// The facts about its protocol, some of which an entry decides.
     pub fn manners(&self) -> &Manners {
-        self.http.as_ref().map_or_else(|| self.protocol.manners(), |entry| &entry.manners)
+        match (&self.http, self.tokens) {
+            (Some(entry), _) => &entry.manners,
+            (None, Some(issuer)) => issuer.dyndns2(),
+            (None, None) => self.protocol.manners(),
+        }
+    }
+
+    /// Whether the secret of a host without `username` holds its login as well.
+    pub fn has_login_in_secret(&self) -> bool {
+        self.http.as_ref().map_or(self.login_in_secret, |entry| entry.login_in_secret)
+    }
+
+    /// The login, if the secret holds it, and the secret in `text`, of a host that `has_login` beside
+    /// its secret; the error says which form is wanted.
+    pub fn credential_in(
+        &self,
+        text: &Secret,
+        has_login: bool,
+    ) -> Result<(Option<String>, Secret), String> {
+        match &self.http {
+            Some(entry) => entry.credential_in(text, has_login),
+            None if self.login_in_secret && !has_login => login_and_secret(text),
+            None => Ok((None, text.clone())),
+        }
     }
 
     /// Whether the secret of a host is a key file of several lines.

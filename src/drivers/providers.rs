@@ -373,7 +373,7 @@ fn needs(provider: &Provider) -> String {
     }
     .to_owned();
     needs.push_str(secret_form(provider));
-    if provider.http.as_ref().is_some_and(|entry| entry.login_in_secret) {
+    if provider.has_login_in_secret() {
         needs.push_str(", or the file alone with LOGIN:SECRET in it");
     }
     if wants_zone(provider) {

@@ -79,7 +79,12 @@ impl<'a> Asker<'a> {
         match carrier.hold(step, hear).await {
             ZoneAnswer::Zone(zone, Some(id)) => Ok((zone, id)),
             ZoneAnswer::Outcome(outcome) => Err(outcome.into()),
-            ZoneAnswer::NoZone | ZoneAnswer::Silent | ZoneAnswer::Zone(_, None) => {
+            // Without ids, a zone goes by its name.
+            ZoneAnswer::Zone(zone, None) => {
+                let id = zone.to_string();
+                Ok((zone, id))
+            }
+            ZoneAnswer::NoZone | ZoneAnswer::Silent => {
                 let detail = format!("no public zone of the account holds {host}");
                 Err(Trouble::rejected(Rejection::Host, detail))
             }

@@ -61,7 +61,7 @@ impl<'a> CredentialReader<'a> {
     /// The access of `host`, or what is wrong with its secret.
     pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
-        let credential = secret::credential(host, provider, login, secret?)?;
+        let credential = secret::credential(host, provider, login, &secret?)?;
         let (store, Credential { login, secret }) = (self.store, &credential);
         // The file takes the place of the account: hosts in one file are written together.
         let path = host.path.as_ref().map(|path| path.as_os_str().as_encoded_bytes());

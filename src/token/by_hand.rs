@@ -10,9 +10,7 @@ use crate::os::say::out;
 /// The credential in the secret of `holder`: its login, if it has one, and its secret.
 pub fn credential_of(holder: &Holder<'_>, secret: &Secret) -> Result<Credential, Failure> {
     let username = holder.hosts[0].username.clone();
-    let entry = holder.provider.http.as_ref();
-    let parts = entry.map(|entry| entry.credential_in(secret, username.is_some()));
-    let parts = parts.unwrap_or_else(|| Ok((None, secret.clone())));
+    let parts = holder.provider.credential_in(secret, username.is_some());
     let (login, secret) = parts.map_err(|what| {
         Failure::configuration(format!("its file {what}"), "`homing token issue` writes both")
     })?;

@@ -94,7 +94,9 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
                 #[cfg(not(feature = "cloud"))]
                 Issuer::Route53 => Ok((Exit::Right, Vec::new())),
                 Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
-                Issuer::Cloudflare => maker::of_tokens(config, *issuer, part).await,
+                Issuer::Cloudflare | Issuer::DynHost => {
+                    maker::of_tokens(config, *issuer, part).await
+                }
             };
             match judged {
                 Ok((failed, found)) => {
@@ -134,7 +136,7 @@ async fn act(
             (Issuer::Route53, _) => route53::run(config, part).await,
             #[cfg(not(feature = "cloud"))]
             (Issuer::Route53, _) => Ok(Exit::Right),
-            (Issuer::Cloudflare, _) => maker::run(config, *issuer, part).await,
+            (Issuer::Cloudflare | Issuer::DynHost, _) => maker::run(config, *issuer, part).await,
             (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
             (Issuer::Account, _) => desec::issue::run(config, part, folders.as_ref(), quiet).await,
         };

@@ -79,7 +79,7 @@ pub async fn of_holder(holder: &Holder<'_>, clients: &Clients) -> Result<Audited
         }
         error => Failure::of_configuration(error),
     })?;
-    let credential = secret::credential(host, provider, None, secret);
+    let credential = secret::credential(host, provider, None, &secret);
     let credential = credential.map_err(Failure::of_configuration)?;
     let details = Details { options: host.host.options.clone(), ..Details::default() };
     let clock = clock::Clock::new(None, None);

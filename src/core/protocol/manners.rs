@@ -113,6 +113,8 @@ pub enum Issuer {
     Account,
     /// Cloudflare's API tokens.
     Cloudflare,
+    /// The `DynHost` logins of OVHcloud.
+    DynHost,
     /// A name server, whose keys are made here.
     NameServer,
     /// The web application of PowerDNS on Rails.
@@ -234,15 +236,20 @@ const DYNDNS2: Manners = Manners {
     pace: Some(Pace { requests: 6, window: Duration::from_secs(300) }),
     paces_each_host: true,
     own_keys: &[
+        ProviderKey::ApiUrl,
         ProviderKey::Ipv4Parameter,
         ProviderKey::Ipv6Parameter,
         ProviderKey::Leave,
         ProviderKey::Login,
         ProviderKey::OneFamily,
         ProviderKey::Query,
+        ProviderKey::Tokens,
     ],
     ..PLAIN
 };
+
+/// dyndns2 at OVHcloud, whose API makes `DynHost` logins.
+const DYNHOST: Manners = Manners { tokens: Some(Issuer::DynHost), ..DYNDNS2 };
 
 /// A hosts file: many names in one write, and no server to ask.
 const HOSTS_FILE: Manners = Manners {
@@ -421,8 +428,22 @@ impl SecretKind {
 
 impl Issuer {
     /// Every issuer, in the order in which their tokens are handled.
-    pub const ALL: [Self; 5] =
-        [Self::Account, Self::NameServer, Self::Rails, Self::Route53, Self::Cloudflare];
+    pub const ALL: [Self; 6] = [
+        Self::Account,
+        Self::NameServer,
+        Self::Rails,
+        Self::Route53,
+        Self::Cloudflare,
+        Self::DynHost,
+    ];
+
+    /// The facts of dyndns2 at a service whose logins this issuer makes.
+    pub const fn dyndns2(self) -> &'static Manners {
+        match self {
+            Self::DynHost => &DYNHOST,
+            _ => &DYNDNS2,
+        }
+    }
 
     /// The issuers that an entry may name as its `tokens`, in the order of [`WORDS`](Self::WORDS).
     pub const NAMED: [Self; 3] = [Self::Cloudflare, Self::Account, Self::Route53];
@@ -433,7 +454,7 @@ impl Issuer {
     /// Whether a management token makes its credentials, and not a user with a password.
     pub fn is_managed_by_token(self) -> bool {
         match self {
-            Self::Account | Self::Cloudflare => true,
+            Self::Account | Self::Cloudflare | Self::DynHost => true,
             Self::NameServer | Self::Rails | Self::Route53 => false,
         }
     }
@@ -442,8 +463,9 @@ impl Issuer {
     pub fn may_give(self, id: &str) -> bool {
         let is_hex = || id.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self {
-            Self::Account => id.contains('-'),
+            Self::Account => id.len() == 36 && id.bytes().filter(|byte| *byte == b'-').count() == 4,
             Self::Cloudflare => id.len() == 32 && is_hex(),
+            Self::DynHost => true,
             Self::NameServer | Self::Rails => false,
             Self::Route53 => {
                 let is_of_key = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
@@ -456,6 +478,8 @@ impl Issuer {
     pub fn is_of_token(self, byte: u8) -> bool {
         let signs: &[u8] = match self {
             Self::Account | Self::Cloudflare => b"-_",
+            // The login, a colon, and a password of any characters.
+            Self::DynHost => b":-_.",
             Self::NameServer => b"+/=",
             Self::Rails => b"",
             // The key's id and its secret, which is Base64.
@@ -486,10 +510,13 @@ mod tests {
             ("AKIAIOSFODNN7EXAMPLE", &[Issuer::Route53][..]),
             ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", &[Issuer::Account]),
             ("ed17574386854bf78a67040be0a770b0", &[Issuer::Cloudflare]),
-            ("x", &[]),
+            ("dev1-7f3a", &[]),
         ] {
-            let may: Vec<_> =
-                Issuer::ALL.into_iter().filter(|issuer| issuer.may_give(id)).collect();
+            // A login may be called anything.
+            let may: Vec<_> = Issuer::ALL
+                .into_iter()
+                .filter(|issuer| issuer.may_give(id) && *issuer != Issuer::DynHost)
+                .collect();
             assert_eq!(may, issuers, "{id}");
         }
     }

@@ -1,17 +1,26 @@
 //! An account at a provider that makes credentials: asks what its maker wants to know.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::{Call, Maker, Next, Task, Told};
-use crate::core::outcome::Fault;
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::ZoneKey;
+use crate::core::name::Hostname;
+use crate::core::outcome::{Fault, Outcome};
+use crate::core::plan::{Details, Request, Update, Wish};
 use crate::core::protocol::http::scene::Session;
+use crate::core::protocol::talk::{Job as TalkJob, Talk};
 use crate::core::protocol::{Answer, Body, Credential, HttpRequest};
 use crate::core::provider::Provider;
 use crate::core::token::TokenId;
 use crate::core::token::job::Job;
 use crate::net::http::Clients;
+use crate::os::clock;
 use crate::provider::Trouble;
 use crate::provider::asker::Asker;
+use crate::provider::carry::Carrier;
 
 /// An account, asked with one credential.
 pub struct Account<'a> {
@@ -56,6 +65,65 @@ impl<'a> Account<'a> {
         let job = Job { records: Vec::new(), expires: None, subnets: None };
         let told = self.perform(&Task::Who, &job).await?;
         told.id.ok_or_else(|| Trouble::deferred(Fault::Unintelligible, "it has no id"))
+    }
+
+    /// Asks the provider by an update, with the new credential `who`, to set what stands there: `host` at
+    /// the addresses `stands`, each family by itself.
+    pub async fn confirm(
+        &self,
+        provider: &Provider,
+        who: &Credential,
+        host: &Hostname,
+        stands: &[IpAddr],
+    ) -> Result<(), Trouble> {
+        let of = |family: Family| {
+            let own = stands.iter().filter(move |it| Family::of(**it) == family);
+            Addresses::new(own.copied()).map_or(Wish::Leave, Wish::Set)
+        };
+        let both = PerFamily::from_fn(of);
+        let single = Family::BOTH.into_iter().map(|family| {
+            let mut wishes = PerFamily::from_fn(|_| Wish::Leave);
+            wishes[family] = of(family);
+            wishes
+        });
+        let updates: Vec<PerFamily<Wish>> =
+            if provider.one_family { single.collect() } else { vec![both] };
+        for wishes in updates {
+            if Family::BOTH.into_iter().any(|family| matches!(wishes[family], Wish::Set(_))) {
+                self.update(provider, who, Update { host: host.clone(), wishes }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn update(
+        &self,
+        provider: &Provider,
+        credential: &Credential,
+        update: Update,
+    ) -> Result<(), Trouble> {
+        let name = provider.name.to_string();
+        let request = Request {
+            hosts: vec![0],
+            updates: vec![update],
+            ttl: None,
+            conditions: Vec::new(),
+            details: vec![Details::default()],
+            is_anew: false,
+            zone: ZoneKey { provider: name, zone: None },
+            counts: Vec::new(),
+            at: clock::wall(),
+        };
+        let job = TalkJob { provider, credential, request: &request, moment: Asker::moment() };
+        let (mut talk, step) = Talk::begin(&job);
+        let clients = self.asker.clients;
+        let carrier = Carrier { clients, provider, credential, path: None, bind: None };
+        let verdict = carrier.hold(step, |heard| talk.hear(heard)).await;
+        match verdict.outcomes().first() {
+            Some(Outcome::Unchanged | Outcome::Updated) => Ok(()),
+            Some(outcome) => Err(outcome.clone().into()),
+            None => Err(Trouble::deferred(Fault::Unintelligible, "the update has no outcome")),
+        }
     }
 
     async fn ask(&self, call: Call) -> Result<Value, Trouble> {

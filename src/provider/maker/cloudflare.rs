@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, Made, Maker, Next, Task, Told, name_of, text};
+use super::{Call, Draft, Made, Maker, Next, Task, Told, name_of, text};
 use crate::core::order;
 use crate::core::protocol::http::rows::tree_of;
 use crate::core::protocol::{Answer, Method};
@@ -22,6 +22,10 @@ pub(super) const MAKER: Maker = Maker {
                  Read for the zones of the hosts (or write zone and the option zone-id in each [[host]])",
     has_limits: true,
     is_shared: true,
+    takes_wildcards: true,
+    asks_itself: true,
+    entry: None,
+    draft,
     by_form,
     next,
 };
@@ -45,8 +49,9 @@ const PAGES: usize = 40;
 fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
     match (*task, heard) {
         (Task::Look, heard) => look(job, heard),
-        (Task::Make(name), []) => {
-            let call = Call::new(Method::Post, TOKENS).with(&wanted(name, job, None));
+        (Task::Make(draft), []) => {
+            let body = wanted(&draft.name, job, None);
+            let call = Call::new(Method::Post, TOKENS).with(&body);
             Next::Ask(Call { brings: Some(brought), ..call })
         }
         (Task::Make(_), [made, ..]) => {
@@ -82,6 +87,12 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
     }
+}
+
+/// A token with a name of its own, by which it is found if its answer is lost.
+fn draft(job: &Job, number: &str, _: &str) -> Draft {
+    let name = [&name_of(job), " ", number].concat();
+    Draft { name, id: None, secret: None, has_address: false }
 }
 
 /// The Global API Key is hexadecimal, as no token is.

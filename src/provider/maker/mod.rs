@@ -6,11 +6,16 @@
 
 pub mod account;
 mod cloudflare;
+mod dynhost;
+
+use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::core::built_in;
 use crate::core::protocol::manners::Issuer;
 use crate::core::protocol::{Answer, Method};
+use crate::core::provider::Provider;
 use crate::core::secret::{Guarded, Secret};
 use crate::core::time::Timestamp;
 use crate::core::token::TokenId;
@@ -18,6 +23,7 @@ use crate::core::token::finding::Finding;
 use crate::core::token::job::Job;
 
 /// The API of one kind of provider that makes credentials.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Maker {
     /// What its credentials are called.
     pub noun: &'static str,
@@ -27,6 +33,15 @@ pub struct Maker {
     pub has_limits: bool,
     /// Whether one credential can be for several hosts.
     pub is_shared: bool,
+    /// Whether one for a wildcard's name is for that name alone.
+    pub takes_wildcards: bool,
+    /// Whether a credential can ask the API itself; else its update of what stands proves it.
+    pub asks_itself: bool,
+    /// The built-in entry by which the API is asked, and what follows the provider's `api-url` there;
+    /// `None` is the provider's own.
+    pub entry: Option<(&'static str, &'static str)>,
+    /// A new credential for the job, with a number that no other has, and a password that may be used.
+    pub draft: fn(&Job, &str, &str) -> Draft,
     /// What the form of a secret alone shows of it, without any request.
     pub by_form: fn(&Secret) -> Option<Finding>,
     /// The next request of a task, or its result.
@@ -42,12 +57,25 @@ pub enum Task<'a> {
     End(&'a TokenId),
     /// List the credentials, and judge each for the job.
     Look,
-    /// Make a credential with this name.
-    Make(&'a str),
+    /// Make this credential.
+    Make(&'a Draft),
     /// Asked with the credential of this id itself: find out whether it works.
     Prove(&'a TokenId),
     /// Asked with a credential itself: find out which one it is.
     Who,
+}
+
+/// A credential that is to be made.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its name, which no other has.
+    pub name: String,
+    /// Its id, where it is known before.
+    pub id: Option<TokenId>,
+    /// The content of its file, where the provider does not choose the secret.
+    pub secret: Option<Secret>,
+    /// Whether the host has an address at the provider.
+    pub has_address: bool,
 }
 
 /// What comes next in a task.
@@ -77,9 +105,11 @@ pub struct Call {
 pub struct Told {
     /// The credentials in the account ([`Task::Look`]).
     pub made: Vec<Made>,
+    /// The addresses of the host, where the account shows them ([`Task::Look`]).
+    pub stands: Vec<IpAddr>,
     /// The id of who asks ([`Task::Who`]).
     pub id: Option<TokenId>,
-    /// The new credential ([`Task::Make`]).
+    /// The new credential ([`Task::Make`]), where the provider chooses its id or its secret.
     pub fresh: Option<(TokenId, Secret)>,
 }
 
@@ -114,6 +144,7 @@ pub struct Made {
 pub fn of(issuer: Issuer) -> Option<&'static Maker> {
     match issuer {
         Issuer::Cloudflare => Some(&cloudflare::MAKER),
+        Issuer::DynHost => Some(&dynhost::MAKER),
         Issuer::Account | Issuer::NameServer | Issuer::Rails | Issuer::Route53 => None,
     }
 }
@@ -122,6 +153,19 @@ pub fn of(issuer: Issuer) -> Option<&'static Maker> {
 pub fn name_of(job: &Job) -> String {
     let hosts: Vec<_> = job.records.iter().map(|record| record.duty.host.clone()).collect();
     crate::core::token::name_for(&hosts)
+}
+
+impl Maker {
+    /// The provider as its API is asked; `None` where that is not described.
+    pub fn manager(&self, provider: &Provider) -> Option<Provider> {
+        let Some((name, path)) = self.entry else { return Some(provider.clone()) };
+        let mut manager = built_in::named(name)?;
+        let settings = manager.http.as_ref()?.settings.clone();
+        manager.api_url = Some([provider.api_url.as_deref()?, path].concat().into());
+        manager.ca_file.clone_from(&provider.ca_file);
+        manager.describe_as_built_in(settings).ok()?;
+        Some(manager)
+    }
 }
 
 impl Call {

@@ -1,7 +1,7 @@
 //! Audit: by the credential itself, which sees little; with the management credential by what the account
 //! shows of it.
 
-use super::{maker_of, of_management, of_secret, refuse_misfits};
+use super::{maker_of, manager_of, of_management, of_secret, refuse_misfits};
 use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::core::exit::Exit;
@@ -18,6 +18,7 @@ use crate::provider::Trouble;
 use crate::provider::maker::account::Account;
 use crate::provider::maker::{Made, Maker, Task};
 use crate::receipt::Receipt;
+use crate::token::by_hand::credential_of;
 use crate::token::job::job;
 use crate::token::limits::whole_now;
 use crate::token::proof::judge_each;
@@ -59,14 +60,21 @@ async fn judged(
     if let Some(finding) = told {
         report.findings.push(finding);
     } else {
-        look_by_itself(maker, subject, clients, &mut report).await;
+        if maker.asks_itself {
+            look_by_itself(maker, subject, clients, &mut report).await;
+        }
         match who {
             Some(who) => {
-                let account = Account::new(maker, subject.holder.provider, clients, who);
+                let manager = manager_of(maker, subject.holder.provider)?;
+                let account = Account::new(maker, &manager, clients, who);
                 by_management(maker, &account, subject, &mut report).await?;
             }
             None => by_itself(subject, clients, &mut report).await?,
         }
+    }
+    if !maker.has_limits {
+        // Nothing of this kind has an end.
+        report.findings.retain(|finding| *finding != Finding::NoExpiry);
     }
     report.put_in_order(|report, finding| fix(subject.holder.first(), report, finding));
     Ok(report)
@@ -112,15 +120,21 @@ async fn by_itself(
         report.expires = report.expires.or(seen.expires);
         report.findings.extend(seen.findings);
     }
-    let Some(receipt) = &subject.receipt else { return Ok(()) };
+    let is_asked = report.is_valid.is_some();
+    let untold = |why: &str| Finding::untold("it is narrow", why);
+    let Some(receipt) = &subject.receipt else {
+        report.findings.extend((!is_asked).then(|| untold("there is no receipt")));
+        return Ok(());
+    };
     if let Some(beyond) = &receipt.beyond {
-        let why = format!("an audit found more: {beyond}");
-        report.findings.push(Finding::untold("it is narrow", why));
+        report.findings.push(untold(&format!("an audit found more: {beyond}")));
     } else if receipt.proven.is_some() && !report.is_anothers {
         // The account has shown what the requests cannot.
         let is_weaker = |it: &Finding| matches!(it, Finding::NotProven(_) | Finding::Reaches(_));
         report.findings.retain(|finding| !is_weaker(finding));
         note_receipt(subject, receipt, report);
+    } else if !is_asked {
+        report.findings.push(untold("no audit of it has succeeded"));
     }
     Ok(())
 }
@@ -157,11 +171,19 @@ async fn by_management(
     let job = job(Some(account.asker()), subject.holder, receipt, limits, &failed).await?;
     let told = account.perform(&Task::Look, &job).await;
     let has = told.map_err(|trouble| failed(&trouble, "looking at the account"))?.made;
-    let Some(id) = report.id.clone() else {
+    // A login is the name of its credential.
+    let login = match &subject.secret {
+        Some(secret) => credential_of(subject.holder, secret)?.login,
+        None => String::new(),
+    };
+    let named = has.iter().find(|made| !login.is_empty() && made.name == login);
+    let named = named.map(|made| made.id.clone());
+    let Some(id) = named.or_else(|| report.id.clone()) else {
         report.findings.push(Finding::untold("what it may do", "its id is not known"));
         return Ok(());
     };
     report.duties = job.duties();
+    report.id = Some(id.clone());
     let Some(made) = has.iter().find(|made| made.id == id) else {
         // One that works and is not here is of another account.
         report.findings.push(match report.is_valid {
@@ -178,9 +200,6 @@ async fn by_management(
     report.findings.extend(
         others.map(|other| Finding::Double { host: host.clone(), other: other.id.clone() }),
     );
-    if !maker.has_limits {
-        report.findings.retain(|finding| *finding != Finding::NoExpiry);
-    }
     report.findings.dedup();
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Issue and rotate: the credential is made narrow, looked at, proven, and put in place; then what it
 //! replaces is ended.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Desk, of_secret};
+use super::Desk;
 use crate::cli::TokenAction;
 use crate::core::order;
 use crate::core::provider::Reach;
@@ -17,9 +18,9 @@ use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::maker::account::Account;
-use crate::provider::maker::{Made, Task, name_of};
+use crate::provider::maker::{Draft, Made, Task, Told};
 use crate::receipt::Receipt;
-use crate::token::by_hand::refuse_written_logins;
+use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::{Found, TokenFile};
 use crate::token::job::job;
 use crate::token::limits::{limits_of, warning, whole_now, with_limits};
@@ -36,6 +37,8 @@ struct Work<'a> {
     noun: &'static str,
     found: Found,
     job: Job,
+    /// The addresses of the host, where the account shows them.
+    stands: Vec<IpAddr>,
     limits: Limits,
     /// The credential in use, if it can stay.
     kept: Option<Made>,
@@ -57,6 +60,11 @@ impl<'a> Desk<'a> {
         if holder.hosts.len() > 1 && !self.maker.is_shared {
             let what = format!("a {noun} of this provider is for one host");
             return Err(Failure::configuration(what, "give each host a file of its own"));
+        }
+        let is_wildcard = holder.first().as_str().starts_with('*');
+        if is_wildcard && !self.maker.takes_wildcards {
+            let what = format!("a {noun} for * can change every name of its zone");
+            return Err(Failure::configuration(what, "name the hosts one by one"));
         }
         let work = self.looked(holder, file).await?;
         work.found.remarks.iter().for_each(|remark| work.tell(remark));
@@ -101,7 +109,7 @@ impl<'a> Desk<'a> {
         file: &'a TokenFile,
     ) -> Result<Work<'a>, Failure> {
         let mut found = file.look(self.command.dry_run)?;
-        let server = self.account.asker().server();
+        let server = self.server();
         let is_here = |receipt: &Receipt| receipt.server == server;
         found.receipt = found.receipt.filter(is_here);
         found.half_made = found.half_made.filter(is_here);
@@ -110,7 +118,7 @@ impl<'a> Desk<'a> {
         let asker = Some(self.account.asker());
         let failed = |trouble: &Trouble, doing: &str| self.failure(trouble, doing);
         let job = job(asker, holder, receipt, (&limits, expires), &failed).await?;
-        let has = self.look(&job).await?;
+        let Told { made: has, stands, .. } = self.look(&job).await?;
         let named = |id: &TokenId| has.iter().find(|made| made.id == *id).cloned();
         let own = found.proven().and_then(|receipt| receipt.id.as_ref());
         let kept = own.and_then(named).filter(|made| made.is_active);
@@ -134,7 +142,7 @@ impl<'a> Desk<'a> {
         let replaced: Vec<Made> =
             has.iter().filter(is_ours).filter(|made| !is_spared(made)).cloned().collect();
         let noun = self.maker.noun;
-        Ok(Work { holder, file, noun, found, job, limits, kept, resumed, replaced })
+        Ok(Work { holder, file, noun, found, job, stands, limits, kept, resumed, replaced })
     }
 
     /// Makes a credential, or goes on with that of a cut run, proves it and puts it in place.
@@ -143,13 +151,13 @@ impl<'a> Desk<'a> {
             Some((made, secret, receipt)) => (made.id.clone(), secret.clone(), receipt.clone()),
             None => self.fresh(work).await?,
         };
-        let has = self.look(&work.job).await?;
+        let Told { made: has, stands, .. } = self.look(&work.job).await?;
         let made = has.iter().find(|made| made.id == id);
         let made = made.ok_or_else(|| work.not_proven("the account does not show it"))?;
         let made = self.narrowed(work, made).await?;
         // This machine may be outside the networks that the credential is for.
         if work.job.subnets.is_none() {
-            self.prove(work, &id, &secret).await?;
+            self.prove(work, &id, &secret, &stands).await?;
         }
         // Without a receipt, the credential before may be in use for something else.
         if work.found.secret.is_some() && work.found.proven().is_none() {
@@ -163,31 +171,35 @@ impl<'a> Desk<'a> {
 
     /// A new credential, on the disk with its receipt.
     async fn fresh(&self, work: &Work<'_>) -> Result<(TokenId, Secret, Receipt), Failure> {
-        let server = self.account.asker().server();
-        let nonce = format!("{:08x}", clock::nonce() & 0xffff_ffff);
-        let name = format!("{} {nonce}", name_of(&work.job));
+        let server = self.server();
+        let number = format!("{:08x}", clock::nonce() & 0xffff_ffff);
+        let draft = (self.maker.draft)(&work.job, &number, &password());
+        let draft = Draft { has_address: !work.stands.is_empty(), ..draft };
         let begun = |secret: &Secret, id: Option<TokenId>| {
             let receipt = work.file.receipt_of(secret, server)?;
-            let receipt = work.receipt(Receipt { id, name: name.clone(), ..receipt }, None);
+            let receipt = work.receipt(Receipt { id, name: draft.name.clone(), ..receipt }, None);
             let mut file = work.file.begin()?;
             work.file.keep_half_made(&mut file, secret, &receipt).map(|()| receipt)
         };
         // The name first: if the answer is lost, the next run finds by it what was made.
-        begun(&Secret::new(&format!("not-made-yet-{nonce}")), None)
-            .inspect_err(|_| work.file.remove_new())?;
+        let placeholder = || Secret::new(&format!("not-made-yet-{number}"));
+        let secret = draft.secret.clone().unwrap_or_else(placeholder);
+        let receipt = begun(&secret, draft.id.clone()).inspect_err(|_| work.file.remove_new())?;
         let doing = format!("making the {}", work.noun);
-        let told = self.account.perform(&Task::Make(&name), &work.job).await;
+        let told = self.account.perform(&Task::Make(&draft), &work.job).await;
         let told = told.map_err(|trouble| {
             let failure = self.failure(&trouble, &doing);
             if trouble.leaves_doubt() {
-                let next = "run the command again: it deletes what may have been made";
+                let next = "run the command again: it finds what may have been made";
                 return failure.then(next);
             }
             work.file.remove_new();
             failure.leaving("nothing was made")
         })?;
         let Some((id, secret)) = told.fresh else {
-            return Err(work.not_proven("the account does not show it"));
+            let id = draft.id.filter(|_| draft.secret.is_some());
+            let id = id.ok_or_else(|| work.not_proven("the account does not show it"))?;
+            return Ok((id, secret, receipt));
         };
         match begun(&secret, Some(id.clone())) {
             Ok(receipt) => Ok((id, secret, receipt)),
@@ -210,7 +222,7 @@ impl<'a> Desk<'a> {
             self.failure(&trouble, &format!("changing the {what}"))
                 .leaving("it is as it was, or as it should be")
         })?;
-        let has = self.look(&work.job).await?;
+        let has = self.look(&work.job).await?.made;
         let now = has.into_iter().find(|now| now.id == made.id);
         now.filter(|made| made.is_right).ok_or_else(|| {
             Failure::rejected(
@@ -220,24 +232,48 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Waits until the provider knows the credential, which then asks for what its job needs.
-    async fn prove(&self, work: &Work<'_>, id: &TokenId, secret: &Secret) -> Result<(), Failure> {
-        let who = of_secret(secret.clone());
-        let itself = Account::new(self.maker, work.holder.provider, self.clients, &who);
+    /// Waits until the provider knows the credential, which then asks for what its job needs, or sets
+    /// what stands.
+    async fn prove(
+        &self,
+        work: &Work<'_>,
+        id: &TokenId,
+        secret: &Secret,
+        stands: &[IpAddr],
+    ) -> Result<(), Failure> {
+        let who = credential_of(work.holder, secret)?;
+        let clients = self.account.asker().clients;
+        let itself = Account::new(self.maker, self.provider, clients, &who);
         let mut tries = TRIES;
         loop {
-            match itself.perform(&Task::Prove(id), &work.job).await {
-                Err(trouble)
-                    if (trouble.is_credential() || trouble.is_forbidden()) && tries > 1 =>
-                {
+            let heard = if self.maker.asks_itself {
+                itself.perform(&Task::Prove(id), &work.job).await.map(drop)
+            } else {
+                itself.confirm(self.provider, &who, work.holder.first(), stands).await
+            };
+            match heard {
+                Err(trouble) if matches!(trouble, Trouble::Rejected(_)) && tries > 1 => {
                     tries -= 1;
                     tokio::time::sleep(BETWEEN).await;
                 }
                 Err(trouble) => return Err(work.not_proven(&trouble.to_string())),
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
             }
         }
     }
+}
+
+/// A password of letters and digits with 120 bits.
+fn password() -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
+    let mut rest = clock::nonce();
+    let count = LETTERS.len() as u128;
+    let letter = |_| {
+        let at = usize::try_from(rest % count).unwrap_or_default();
+        rest /= count;
+        char::from(LETTERS[at])
+    };
+    (0..20).map(letter).collect()
 }
 
 impl Work<'_> {

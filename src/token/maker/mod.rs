@@ -22,18 +22,19 @@ use crate::config::Config;
 use crate::core::exit::Exit;
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
+use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::core::token::job::Job;
-use crate::net::http::Clients;
 use crate::provider::Trouble;
 use crate::provider::maker::account::Account;
-use crate::provider::maker::{self, Made, Maker, Task};
+use crate::provider::maker::{self, Made, Maker, Task, Told};
 
 /// A command with the account that it is about.
 struct Desk<'a> {
     command: &'a TokenCommand,
-    clients: &'a Clients,
     maker: &'static Maker,
+    /// The provider of the hosts; its API may be described by another entry.
+    provider: &'a Provider,
     account: Account<'a>,
 }
 
@@ -52,8 +53,9 @@ pub async fn run(config: &Config, issuer: Issuer, command: &TokenCommand) -> Res
     let clients = clients(&holders);
     let who = of_secret(management(command)?);
     refuse_double_use(config, issuer, &who.secret)?;
-    let account = Account::new(maker, provider, &clients, &who);
-    let desk = Desk { command, clients: &clients, maker, account };
+    let manager = manager_of(maker, provider)?;
+    let account = Account::new(maker, &manager, &clients, &who);
+    let desk = Desk { command, maker, provider, account };
     if let Some(id) = &command.id {
         desk.revoke_by_id(id, &holders).await?;
         return Ok(Exit::Right);
@@ -71,6 +73,18 @@ pub async fn run(config: &Config, issuer: Issuer, command: &TokenCommand) -> Res
 fn maker_of(issuer: Issuer) -> Result<&'static Maker, Failure> {
     maker::of(issuer)
         .ok_or_else(|| Failure::configuration("no API makes such credentials one by one", ""))
+}
+
+/// The provider as its API is asked, if this build can ask it.
+fn manager_of(maker: &Maker, provider: &Provider) -> Result<Provider, Failure> {
+    let manager = maker.manager(provider).ok_or_else(|| {
+        let what = format!("[provider.{}] has no api-url", provider.name);
+        Failure::configuration(what, "add api-url there")
+    })?;
+    match manager.manners().feature.filter(|feature| !feature.is_here()) {
+        None => Ok(manager),
+        Some(feature) => Err(Failure::configuration(feature.refusal("this provider's API"), "")),
+    }
 }
 
 /// The credential of an account that needs no login.
@@ -101,14 +115,18 @@ impl Desk<'_> {
         of_management(self.maker, trouble, doing)
     }
 
+    /// The base URL that receipts name.
+    fn server(&self) -> &str {
+        self.provider.api_url.as_deref().unwrap_or_default()
+    }
+
     /// The credentials in the account, judged for `job`.
-    async fn look(&self, job: &Job) -> Result<Vec<Made>, Failure> {
+    async fn look(&self, job: &Job) -> Result<Told, Failure> {
         let told = self.account.perform(&Task::Look, job).await;
-        let told = told.map_err(|trouble| {
+        told.map_err(|trouble| {
             let doing = format!("listing the {}s", self.maker.noun);
             self.failure(&trouble, &doing).leaving("nothing was changed")
-        })?;
-        Ok(told.made)
+        })
     }
 
     /// Ends one credential; `false` if there was none.

@@ -22,7 +22,7 @@ impl Desk<'_> {
         let found = file.look(self.command.dry_run)?;
         let (label, noun) = (holder.label(), self.maker.noun);
         found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
-        let server = self.account.asker().server();
+        let server = self.server();
         let is_here = |receipt: &&Receipt| receipt.server == server;
         let receipt = found.receipt.as_ref().filter(is_here);
         let half_made = found.half_made.as_ref().filter(is_here);
@@ -39,7 +39,7 @@ impl Desk<'_> {
         let job = self.job_of(holder).await?;
         let is_lost =
             |made: &Made| half_made.is_some_and(|half| half.id.is_none() && half.name == made.name);
-        let has = self.look(&job).await?;
+        let has = self.look(&job).await?.made;
         let ours: Vec<&Made> =
             has.iter().filter(|made| ids.contains(&&made.id) || is_lost(made)).collect();
         for made in &ours {
@@ -75,7 +75,7 @@ impl Desk<'_> {
         let noun = self.maker.noun;
         for holder in holders {
             let job = self.job_of(holder).await?;
-            let has = self.look(&job).await?;
+            let has = self.look(&job).await?.made;
             if let Some(made) = has.iter().find(|made| made.id == *id) {
                 out(&format!("- {noun} {id} {:?}", made.name));
                 if !self.command.dry_run {

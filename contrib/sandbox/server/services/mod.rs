@@ -21,6 +21,7 @@ pub mod gandi;
 pub mod hetzner;
 pub mod iam;
 pub mod namecheap;
+pub mod ovh;
 pub mod pace;
 pub mod porkbun;
 pub mod route53;

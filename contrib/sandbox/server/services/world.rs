@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Service;
 use super::cloudflare_tokens::Token;
 use super::iam::Iam;
+use super::ovh::Login;
 use super::pace::Pace;
 
 /// One customer of a service.
@@ -15,6 +16,8 @@ pub struct World {
     pub ahead: Duration,
     /// The users and keys beside the account's own; only at AWS.
     pub iam: Iam,
+    /// The logins of single hosts; only at OVHcloud.
+    pub logins: Vec<Login>,
     /// What is sent beside the secret, such as the id of an access key; else empty.
     pub login: String,
     pub pace: Pace,
@@ -79,6 +82,7 @@ impl World {
             ahead: Duration::ZERO,
             iam: Iam::default(),
             login: service.login.map(|login| login()).unwrap_or_default(),
+            logins: Vec::new(),
             next: 432_480_875,
             pace: Pace::default(),
             secret: (service.secret)(),
@@ -160,7 +164,9 @@ impl World {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let keys = self.iam.users.iter().flat_map(|user| &user.keys);
         let tokens = self.tokens.iter().map(|token| token.secret.as_str());
-        self.secret.split(':').chain(keys.map(|key| key.secret.as_str())).chain(tokens)
+        let logins = self.logins.iter().map(|login| login.password.as_str());
+        let keys = keys.map(|key| key.secret.as_str());
+        self.secret.split(':').chain(keys).chain(tokens).chain(logins)
     }
 }
 

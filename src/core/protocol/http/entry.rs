@@ -423,12 +423,7 @@ impl Entry {
         has_login: bool,
     ) -> Result<(Option<String>, Secret), String> {
         if self.login_in_secret && !has_login {
-            let parts = text.expose().split_once(':');
-            let parts = parts.filter(|(login, secret)| !login.is_empty() && !secret.is_empty());
-            let (login, secret) = parts.ok_or(
-                "must be LOGIN:SECRET, with a colon between; or write username in its [[host]]",
-            )?;
-            return Ok((Some(login.to_owned()), Secret::new(secret)));
+            return login_and_secret(text);
         }
         let mut parts = text.expose().splitn(self.secret_parts, ':');
         let is_whole = parts.clone().count() == self.secret_parts && parts.all(|it| !it.is_empty());
@@ -598,6 +593,15 @@ impl Entry {
         let own = taken.map(|(name, _)| &**name).chain(self.pairs.iter().map(|(name, _)| &**name));
         NAMES.into_iter().chain(["zone-id"]).chain(own).collect()
     }
+}
+
+/// The login and the secret in `text`; the error says which form is wanted.
+pub fn login_and_secret(text: &Secret) -> Result<(Option<String>, Secret), String> {
+    let parts = text.expose().split_once(':');
+    let parts = parts.filter(|(login, secret)| !login.is_empty() && !secret.is_empty());
+    let (login, secret) = parts
+        .ok_or("must be LOGIN:SECRET, with a colon between; or write username in its [[host]]")?;
+    Ok((Some(login.to_owned()), Secret::new(secret)))
 }
 
 impl PartialEq for Entry {

@@ -1,0 +1,379 @@
+//! `homing token` where a provider's API makes one credential for each host: the real binary against the
+//! sandbox's services, whose credentials can update their host and nothing else.
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::support::{home, sandbox};
+use home::{Home, Ran};
+use sandbox::services::world::World;
+use sandbox::services::{Played, Service, ovh};
+
+const HOST: &str = "dev1.example.com";
+const ISSUE: &[&str] = &["issue", HOST];
+const ROTATE: &[&str] = &["rotate", HOST];
+const REVOKE: &[&str] = &["revoke", HOST];
+const AUDIT: &[&str] = &["audit", HOST];
+
+/// A credential at a service, as its world has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Made {
+    /// What the file with it holds.
+    text: String,
+    /// The host that it may update; `*` is every one.
+    host: String,
+    /// Its id for `--id`.
+    id: String,
+}
+
+/// A service, and what differs between them.
+struct Kind {
+    service: Service,
+    /// The built-in entry, and its further keys; `HERE` is the server.
+    provider: &'static str,
+    keys: &'static str,
+    /// The setting of the credential's file.
+    file: &'static str,
+    made: fn(&World) -> Vec<Made>,
+    /// Makes the first credential one for every host.
+    widen: fn(&mut World),
+    /// The words for that, and the write that puts it right.
+    wide: (&'static str, &'static str),
+    /// The writes of the first issue, of a rotation, and of a revocation.
+    writes: [&'static [&'static str]; 3],
+}
+
+const OVH: Kind = Kind {
+    service: ovh::SERVICE,
+    provider: "ovh",
+    keys: "server = \"HERE\"\napi-url = \"HERE/1.0\"\n",
+    file: "password-file",
+    made: |world| {
+        let made = |login: &ovh::Login| Made {
+            text: format!("{}:{}\n", login.name, login.password),
+            host: format!("{}.{}", login.sub, login.zone),
+            id: login.name.replacen("example.com-", "", 1),
+        };
+        world.logins.iter().map(made).collect()
+    },
+    widen: |world| "*".clone_into(&mut world.logins[0].sub),
+    wide: ("may update every DynHost name of example.com", "PUT"),
+    writes: [&["POST", "POST", "POST"], &["POST", "DELETE"], &["DELETE"]],
+};
+
+fn kinds() -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    if cfg!(feature = "cloud") {
+        kinds.push(OVH);
+    }
+    kinds
+}
+
+/// The service with its account, and a home that has the account's own secret for management.
+struct Desk<'a> {
+    kind: &'a Kind,
+    played: Played,
+    home: Home,
+    secret: String,
+}
+
+impl<'a> Desk<'a> {
+    fn new(kind: &'a Kind) -> Self {
+        Self::with(kind, "")
+    }
+
+    /// With further settings of the host.
+    fn with(kind: &'a Kind, more: &str) -> Self {
+        let played = Played::start(World::new(kind.service)).unwrap();
+        let secret = played.with_world(|world| {
+            world.throttled = false;
+            world.secret.clone()
+        });
+        let home = Home::new(&configuration(kind, &played, more));
+        home.secret("management", &secret);
+        Self { kind, played, home, secret }
+    }
+
+    /// `homing token …` with the account's own secret.
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let file = format!("--management-token-file={}", self.home.path("management").display());
+        let mut command = self.home.command(&[&["token"], arguments, &[&file]].concat());
+        let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
+        assert!(!format!("{ran:?}").contains(&self.secret), "{ran:?}");
+        for made in self.made() {
+            let secret = made.text.trim().rsplit(':').next().unwrap_or_default().to_owned();
+            assert!(!format!("{ran:?}").contains(&secret), "{ran:?}");
+        }
+        ran
+    }
+
+    /// Runs [`Self::run`], which has to end with `code`, and returns the requests as `METHOD PATH`.
+    #[track_caller]
+    fn check(&self, arguments: &[&str], code: i32) -> (Ran, Vec<String>) {
+        let from = self.played.requests().len();
+        let ran = self.run(arguments);
+        let asked = self.asked(from);
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}\n{asked:#?}");
+        (ran, asked)
+    }
+
+    fn asked(&self, first: usize) -> Vec<String> {
+        let requests = self.played.requests();
+        requests[first..].iter().map(|it| format!("{} {}", it.method, it.path)).collect()
+    }
+
+    fn made(&self) -> Vec<Made> {
+        self.played.with_world(|world| (self.kind.made)(world))
+    }
+
+    /// Every credential is for the host alone.
+    #[track_caller]
+    fn assert_narrow(&self, case: &str) {
+        assert!(self.made().iter().all(|made| made.host == HOST), "{:?}: {case}", self.made());
+    }
+
+    /// The credential in the file is the only one, and nothing is left of a run that was cut.
+    #[track_caller]
+    fn assert_right(&self, case: &str) {
+        self.assert_narrow(case);
+        let made = self.made();
+        assert_eq!(made.len(), 1, "{made:?}: {case}");
+        assert_eq!(self.home.read("secret"), made[0].text, "{case}");
+        assert!(self.home.read("secret.receipt").contains(&made[0].id), "{case}");
+        assert!(!self.home.path("secret.new").exists(), "{case}");
+        assert!(!self.home.path("secret.new.receipt").exists(), "{case}");
+    }
+
+    /// `homing --once` sets the host's addresses with the credential in the file.
+    #[track_caller]
+    fn assert_updates(&self, case: &str) {
+        let from = self.played.requests().len();
+        let ran = self.home.once();
+        assert_eq!(ran.code, 0, "{case}: {ran:?}\n{:?}", self.asked(from));
+        assert_eq!(self.played.values(HOST, "A"), ["203.0.113.7"], "{case}");
+        assert_eq!(self.played.values(HOST, "AAAA"), ["2001:db8::7"], "{case}");
+    }
+}
+
+fn configuration(kind: &Kind, played: &Played, more: &str) -> String {
+    let here = format!("http://{}", played.at());
+    let (provider, file, keys) = (kind.provider, kind.file, kind.keys.replace("HERE", &here));
+    format!(
+        "[provider.trial]\nextends = \"{provider}\"\npace = \"off\"\n{keys}\n\
+         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n\
+         [[host]]\nname = \"{HOST}\"\nprovider = \"trial\"\n{file} = \"secret\"\n\
+         ipv4 = \"here\"\nipv6 = \"here\"\n{more}"
+    )
+}
+
+/// The methods of the requests that change something in the account.
+fn writes(asked: &[String]) -> Vec<&str> {
+    let methods = asked.iter().filter_map(|line| line.split(' ').next());
+    methods.filter(|method| *method != "GET").collect()
+}
+
+// Issue.
+
+#[test]
+fn a_credential_for_the_host_is_made_and_updates_it() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        let (ran, asked) = desk.check(ISSUE, 0);
+        assert_eq!(writes(&asked), kind.writes[0], "{asked:?}");
+        assert!(ran.out.contains("  + allow AAAA of dev1.example.com"), "{}", ran.out);
+        assert!(ran.out.contains(" is narrow and has no end"), "{}", ran.out);
+        desk.assert_right("issued");
+        desk.assert_updates("issued");
+        let status = desk.home.run(&["status"]);
+        assert!(status.code == 0 && status.out.contains("narrow"), "{status:?}");
+    }
+}
+
+#[test]
+fn a_second_run_and_a_dry_run_change_nothing() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        let (ran, asked) = desk.check(&[ISSUE, &["--dry-run"]].concat(), 0);
+        assert!(writes(&asked).is_empty() && ran.out.contains("  + "), "{ran:?}");
+        assert!(!desk.home.path("secret").exists() && desk.made().is_empty());
+        desk.check(ISSUE, 0);
+        let before = (desk.home.read("secret"), desk.home.read("secret.receipt"));
+        for command in [ISSUE, &[ISSUE, &["--dry-run"]].concat()] {
+            let (ran, asked) = desk.check(command, 0);
+            assert_eq!(writes(&asked), [""; 0], "{command:?}");
+            assert!(ran.out.contains("nothing to do"), "{}", ran.out);
+            assert_eq!((desk.home.read("secret"), desk.home.read("secret.receipt")), before);
+        }
+        desk.check(AUDIT, 0);
+        let (_, asked) = desk.check(ISSUE, 0);
+        assert_eq!(writes(&asked), [""; 0], "after an audit");
+    }
+}
+
+#[test]
+fn what_has_drifted_is_found_and_put_right() {
+    for kind in &kinds() {
+        let (words, write) = kind.wide;
+        if words.is_empty() {
+            continue;
+        }
+        let desk = Desk::new(kind);
+        desk.check(ISSUE, 0);
+        desk.played.with_world(kind.widen);
+        let (ran, _) = desk.check(&[AUDIT, &["--json"]].concat(), 77);
+        assert!(ran.out.contains(words), "{}", ran.out);
+        assert_eq!(desk.home.run(&["status"]).code, 77, "status knows it");
+        assert_eq!(desk.home.run(&["token", "audit", HOST]).code, 75, "the receipt knows it");
+        let (ran, asked) = desk.check(ISSUE, 0);
+        assert!(writes(&asked).contains(&write), "{ran:?}");
+        desk.assert_right("drifted");
+        desk.assert_updates("drifted");
+        desk.check(AUDIT, 0);
+    }
+}
+
+#[test]
+fn one_that_is_lost_is_replaced_and_one_made_by_hand_is_left() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        desk.check(ISSUE, 0);
+        let before = desk.made();
+        std::fs::remove_file(desk.home.path("secret")).unwrap();
+        desk.check(ISSUE, 0);
+        desk.assert_right("lost");
+        assert_ne!(desk.made(), before);
+        desk.assert_updates("lost");
+        if kind.file == "password-file" {
+            let by_hand = configuration(kind, &desk.played, "username = \"me\"\n");
+            desk.home.configure(&by_hand);
+            let (ran, asked) = desk.check(ISSUE, 78);
+            assert!(ran.err.contains("remove username") && writes(&asked).is_empty(), "{ran:?}");
+            let all = desk.home.run(&["token", "issue", "--all"]);
+            assert!(all.code == 0 && all.out.contains("was made by hand"), "{all:?}");
+        }
+    }
+}
+
+// Cut short.
+
+/// Ends a run after each of its requests; nothing too powerful is left, and the next run puts
+/// everything right.
+fn cut_after_every_request(kind: &Kind, begin: fn(&Desk<'_>), command: &[&str]) {
+    let measured = Desk::new(kind);
+    begin(&measured);
+    let (_, asked) = measured.check(command, 0);
+    let cuts: Vec<_> = (0..asked.len()).flat_map(|at| [(at, false), (at, true)]).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(&(after, performed_last)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
+            let desk = Desk::new(kind);
+            begin(&desk);
+            desk.played.die_after(after, performed_last);
+            let ran = desk.run(command);
+            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
+            desk.played.revive();
+            desk.assert_narrow(&case);
+            let ran = desk.run(ISSUE);
+            assert_eq!(ran.code, 0, "{case}\n{ran:?}");
+            desk.assert_right(&case);
+            desk.assert_updates(&case);
+        }
+    };
+    // Most of what a run does is waiting.
+    thread::scope(|scope| (0..6).for_each(|_| drop(scope.spawn(work))));
+}
+
+#[test]
+fn an_issue_that_is_cut_leaves_nothing_too_powerful() {
+    for kind in &kinds() {
+        cut_after_every_request(kind, |_| {}, ISSUE);
+    }
+}
+
+#[test]
+fn a_rotation_that_is_cut_can_be_completed() {
+    for kind in &kinds() {
+        let begin = |desk: &Desk<'_>| {
+            desk.check(ISSUE, 0);
+        };
+        cut_after_every_request(kind, begin, ROTATE);
+    }
+}
+
+// Rotate, revoke, audit.
+
+#[test]
+fn a_rotation_proves_the_new_credential_before_it_ends_the_old_one() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        desk.check(ISSUE, 0);
+        desk.assert_updates("before");
+        let before = desk.made();
+        let (_, asked) = desk.check(ROTATE, 0);
+        assert_eq!(writes(&asked), kind.writes[1], "{asked:?}");
+        desk.assert_right("rotated");
+        assert_ne!(desk.made(), before);
+        desk.assert_updates("rotated");
+    }
+}
+
+#[test]
+fn a_revoked_credential_is_gone() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        desk.check(ISSUE, 0);
+        let (_, asked) = desk.check(&[REVOKE, &["--dry-run"]].concat(), 0);
+        assert!(writes(&asked).is_empty(), "{asked:?}");
+        let (ran, asked) = desk.check(REVOKE, 0);
+        assert!(ran.out.contains("no longer works"), "{}", ran.out);
+        assert_eq!(writes(&asked), kind.writes[2]);
+        assert!(desk.made().is_empty());
+        let (ran, _) = desk.check(REVOKE, 0);
+        assert!(ran.out.contains("nothing to do"), "{}", ran.out);
+        assert_eq!(desk.home.run(&["status"]).code, 77);
+        desk.check(ISSUE, 0);
+        desk.assert_right("issued again");
+        let id = desk.made()[0].id.clone();
+        desk.check(&["revoke", "--id", &id], 0);
+        assert!(desk.made().is_empty());
+    }
+}
+
+#[test]
+fn an_audit_by_itself_relies_on_the_receipt() {
+    for kind in &kinds() {
+        let desk = Desk::with(kind, "strict-token = true\n");
+        desk.check(ISSUE, 0);
+        desk.assert_updates("strict");
+        let from = desk.played.requests().len();
+        let ran = desk.home.run(&["token", "audit", HOST, "--json"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.contains("\"verdict\":\"narrow\""), "{}", ran.out);
+        assert_eq!(desk.asked(from), [""; 0]);
+        std::fs::remove_file(desk.home.path("secret.receipt")).unwrap();
+        let ran = desk.home.run(&["token", "audit", HOST]);
+        assert!(ran.code == 75 && ran.out.contains("there is no receipt"), "{ran:?}");
+        assert_eq!(desk.home.once().code, 77, "a strict host waits for a proof");
+    }
+}
+
+#[test]
+fn what_a_person_must_do_is_said() {
+    for kind in &kinds() {
+        let desk = Desk::new(kind);
+        let (ran, _) = desk.check(&[ISSUE, &["--max-age", "30d"]].concat(), 64);
+        assert!(ran.err.contains("--max-age: this provider has no such thing"), "{}", ran.err);
+        let wrong = desk.secret.replace(['a', 'b', 'c', 'd'], "e");
+        desk.home.secret("management", &wrong);
+        let (ran, _) = desk.check(ISSUE, 77);
+        assert!(ran.err.contains("check the management credential"), "{}", ran.err);
+        let missing = desk.home.once();
+        assert!(
+            missing.out.contains("`homing token issue dev1.example.com` makes one"),
+            "{missing:?}"
+        );
+    }
+}
