@@ -69,6 +69,7 @@ mod protocols;
 mod rails;
 #[cfg(feature = "tokens")]
 mod rails_hosts;
+mod readme;
 mod records;
 #[cfg(feature = "name-servers")]
 mod refused;

@@ -3,8 +3,6 @@
 //! Copies settings as they are written, and checks nothing. Called by `homing token`, which hands
 //! credentials out.
 
-use std::collections::BTreeMap;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -23,7 +21,7 @@ pub struct Parts {
     /// The blocks of hosts, in the order of the text.
     blocks: Vec<Block>,
     /// The text of each named section, by its kind and name.
-    sections: BTreeMap<(String, String), String>,
+    sections: Vec<((String, String), String)>,
 }
 
 /// A block of hosts.
@@ -47,14 +45,14 @@ impl Parts {
         let hosts = hosts.and_then(DeValue::as_array).into_iter().flat_map(|hosts| hosts.iter());
         let blocks = hosts.filter_map(|host| Block::of(text, host.get_ref().as_table()?));
         let blocks = blocks.collect();
-        let mut sections = BTreeMap::new();
+        let mut sections = Vec::new();
         for kind in ["provider", "source"] {
             let all = top.get(kind).and_then(|all| all.get_ref().as_table());
             for (name, section) in all.into_iter().flat_map(|all| all.iter()) {
                 let Some(table) = section.get_ref().as_table() else { continue };
                 let header = format!("[{kind}.{}]\n", &text[name.span()]);
                 let whole = header + &lines(text, table, &[]);
-                sections.insert((kind.to_owned(), name.get_ref().to_string()), whole);
+                sections.push(((kind.to_owned(), name.get_ref().to_string()), whole));
             }
         }
         Self { blocks, sections }
@@ -67,11 +65,9 @@ impl Parts {
         let is_meant = |block: &&Block| block.names.iter().any(|name| names.contains(&&**name));
         for block in self.blocks.iter().filter(is_meant) {
             for needed in &block.needs {
-                if let Some(section) = self.sections.get(needed)
-                    && !sections.contains(&section)
-                {
-                    sections.push(section);
-                }
+                let section = self.sections.iter().find(|(called, _)| called == needed);
+                let is_new = |(_, section): &&(_, String)| !sections.contains(&section);
+                sections.extend(section.filter(is_new).map(|(_, section)| section));
             }
             hosts.push_str("\n[[host]]\n");
             hosts.push_str(&block.text);
