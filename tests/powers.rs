@@ -33,6 +33,11 @@ struct Service {
     home: Home,
 }
 
+/// The keys of an account, each with the beginning of its secret.
+const KEYS: &str = r#"{"keys":[{"begin":"s3cret-AAAA","until":"2090-01-01T00:00:00"},
+    {"begin":"s3cret","until":"2091-01-01T00:00:00"},
+    {"begin":"s3cret-Zx7k","until":"2095-06-01T00:00:00"},{"until":"2092-01-01T00:00:00"}]}"#;
+
 /// The answer to a request.
 fn answer(line: &str, credential: Credential) -> (u16, &'static str) {
     let is_broad = credential == Credential::Broad;
@@ -45,6 +50,7 @@ fn answer(line: &str, credential: Credential) -> (u16, &'static str) {
             (200, r#"{"zones":[{"name":"dyn.example.com"}]}"#)
         }
         "GET /zones" => (200, r#"{"zones":[{"name":"dyn.example.com"},{"name":"other.example"}]}"#),
+        "GET /keys" => (200, KEYS),
         "GET /key" => (200, r#"{"key":{"expires":"2100-01-01T00:00:00+01:00"}}"#),
         _ => (403, r#"{"error":"forbidden"}"#),
     }
@@ -239,6 +245,25 @@ fn what_the_narrowest_credential_reaches_is_told_with_the_way_round() {
     let page = home.run(&["providers", "cloudflare"]);
     assert!(page.out.contains("reach      every name of its zone"), "{page:?}");
     assert!(page.out.contains("way round  "), "{page:?}");
+}
+
+#[test]
+fn in_a_list_of_keys_the_one_that_begins_as_the_secret_says_when_it_ends() {
+    let service = Service::new(Credential::Narrow, "");
+    let config = service.home.read("config.toml");
+    let list = "get = \"/keys\", at = \"keys\", own = \"begin\", ends = \"until\"";
+    service.home.configure(&config.replace("get = \"/key\", ends = \"key.expires\"", list));
+    service.run(&["--once"], 0);
+    let expires = || {
+        let json = service.run(&["status", "--json"], 0);
+        let read: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+        read["hosts"][0]["expires"].clone()
+    };
+    assert_eq!(expires(), "2095-06-01T00:00:00Z");
+    // A key that is not in the list has no end that is known.
+    service.home.secret("secret", "s3cret-another-one");
+    service.run(&["--once", "--refresh"], 0);
+    assert_eq!(expires(), serde_json::Value::Null);
 }
 
 #[test]
