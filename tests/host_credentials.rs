@@ -9,7 +9,7 @@ use std::thread;
 use crate::support::{home, sandbox};
 use home::{Home, Ran};
 use sandbox::services::world::World;
-use sandbox::services::{Played, Service, ovh};
+use sandbox::services::{Played, Service, inwx, ionos, ovh};
 
 const HOST: &str = "dev1.example.com";
 const ISSUE: &[&str] = &["issue", HOST];
@@ -41,6 +41,9 @@ struct Kind {
     widen: fn(&mut World),
     /// The words for that, and the write that puts it right.
     wide: (&'static str, &'static str),
+    /// Removes all but the credential that the file has: what was made without an answer, where none are
+    /// listed.
+    forget: Option<fn(&mut World, &str)>,
     /// The writes of the first issue, of a rotation, and of a revocation.
     writes: [&'static [&'static str]; 3],
 }
@@ -60,11 +63,50 @@ const OVH: Kind = Kind {
     },
     widen: |world| "*".clone_into(&mut world.logins[0].sub),
     wide: ("may update every DynHost name of example.com", "PUT"),
+    forget: None,
     writes: [&["POST", "POST", "POST"], &["POST", "DELETE"], &["DELETE"]],
 };
 
+const INWX: Kind = Kind {
+    service: inwx::SERVICE,
+    provider: "inwx",
+    keys: "server = \"HERE\"\napi-url = \"HERE/jsonrpc\"\n",
+    file: "password-file",
+    made: |world| {
+        let made = |account: &inwx::Account| Made {
+            text: format!("{}:{}\n", account.name, account.password),
+            host: account.hosts.join(" "),
+            id: account.id.to_string(),
+        };
+        world.accounts.iter().map(made).collect()
+    },
+    widen: |world| world.accounts[0].hosts.push("www.example.com".to_owned()),
+    wide: ("may update www.example.com as well", "dyndns.create"),
+    forget: None,
+    writes: [&["dyndns.create"], &["dyndns.changepassword"], &["dyndns.delete"]],
+};
+
+const IONOS: Kind = Kind {
+    service: ionos::SERVICE,
+    provider: "ionos-dyndns",
+    keys: "api-url = \"HERE\"\n",
+    file: "token-file",
+    made: |world| {
+        let made = |url: &ionos::Url| Made {
+            text: format!("{}\n", url.q),
+            host: url.hosts.join(" "),
+            id: url.id.clone(),
+        };
+        world.urls.iter().map(made).collect()
+    },
+    widen: |_| {},
+    wide: ("", ""),
+    forget: Some(|world, text| world.urls.retain(|url| url.q == text.trim())),
+    writes: [&["POST"], &["POST", "DELETE"], &["DELETE"]],
+};
+
 fn kinds() -> Vec<Kind> {
-    let mut kinds = Vec::new();
+    let mut kinds = vec![INWX, IONOS];
     if cfg!(feature = "cloud") {
         kinds.push(OVH);
     }
@@ -77,6 +119,7 @@ struct Desk<'a> {
     played: Played,
     home: Home,
     secret: String,
+    login: String,
 }
 
 impl<'a> Desk<'a> {
@@ -87,19 +130,26 @@ impl<'a> Desk<'a> {
     /// With further settings of the host.
     fn with(kind: &'a Kind, more: &str) -> Self {
         let played = Played::start(World::new(kind.service)).unwrap();
-        let secret = played.with_world(|world| {
+        let (secret, login) = played.with_world(|world| {
             world.throttled = false;
-            world.secret.clone()
+            (world.secret.clone(), world.login.clone())
         });
         let home = Home::new(&configuration(kind, &played, more));
         home.secret("management", &secret);
-        Self { kind, played, home, secret }
+        Self { kind, played, home, secret, login }
     }
 
     /// `homing token …` with the account's own secret.
     fn run(&self, arguments: &[&str]) -> Ran {
-        let file = format!("--management-token-file={}", self.home.path("management").display());
-        let mut command = self.home.command(&[&["token"], arguments, &[&file]].concat());
+        let path = self.home.path("management").display().to_string();
+        let management = if self.login.is_empty() {
+            vec!["--management-token-file".to_owned(), path]
+        } else {
+            let user = ["--management-user", &self.login, "--management-password-file"];
+            user.into_iter().map(str::to_owned).chain([path]).collect()
+        };
+        let management: Vec<&str> = management.iter().map(String::as_str).collect();
+        let mut command = self.home.command(&[&["token"], arguments, &management[..]].concat());
         let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
         assert!(!format!("{ran:?}").contains(&self.secret), "{ran:?}");
         for made in self.made() {
@@ -121,7 +171,14 @@ impl<'a> Desk<'a> {
 
     fn asked(&self, first: usize) -> Vec<String> {
         let requests = self.played.requests();
-        requests[first..].iter().map(|it| format!("{} {}", it.method, it.path)).collect()
+        let method = |body: &str| {
+            let (_, rest) = body.split_once("\"method\":\"")?;
+            Some(rest.split('"').next().unwrap_or_default().to_owned())
+        };
+        let line = |it: &sandbox::services::Received| {
+            format!("{} {}", method(&it.body).unwrap_or_else(|| it.method.clone()), it.path)
+        };
+        requests[first..].iter().map(line).collect()
     }
 
     fn made(&self) -> Vec<Made> {
@@ -168,10 +225,13 @@ fn configuration(kind: &Kind, played: &Played, more: &str) -> String {
     )
 }
 
+/// The methods of requests that change nothing in the account.
+const READS: [&str; 3] = ["GET", "account.login", "dyndns.list"];
+
 /// The methods of the requests that change something in the account.
 fn writes(asked: &[String]) -> Vec<&str> {
     let methods = asked.iter().filter_map(|line| line.split(' ').next());
-    methods.filter(|method| *method != "GET").collect()
+    methods.filter(|method| !READS.contains(method)).collect()
 }
 
 // Issue.
@@ -278,6 +338,13 @@ fn cut_after_every_request(kind: &Kind, begin: fn(&Desk<'_>), command: &[&str]) 
             desk.assert_narrow(&case);
             let ran = desk.run(ISSUE);
             assert_eq!(ran.code, 0, "{case}\n{ran:?}");
+            if let Some(forget) = kind.forget {
+                // Only what was made without an answer may be there as well.
+                let is_lost = performed_last && after > 0 && asked[after - 1].starts_with("POST");
+                assert_eq!(desk.made().len(), if is_lost { 2 } else { 1 }, "{case}");
+                let text = desk.home.read("secret");
+                desk.played.with_world(|world| forget(world, &text));
+            }
             desk.assert_right(&case);
             desk.assert_updates(&case);
         }
@@ -376,4 +443,33 @@ fn what_a_person_must_do_is_said() {
             "{missing:?}"
         );
     }
+}
+
+#[test]
+fn a_login_that_is_not_of_this_file_is_left_alone_where_a_host_has_one() {
+    let desk = Desk::new(&INWX);
+    let by_hand = inwx::Account {
+        id: 4711,
+        name: "by-hand".to_owned(),
+        password: "chosen-by-hand".to_owned(),
+        hosts: vec![HOST.to_owned()],
+    };
+    desk.played.with_world(|world| world.accounts.push(by_hand));
+    let (ran, asked) = desk.check(ISSUE, 77);
+    assert!(ran.err.contains("no receipt of: by-hand"), "{ran:?}");
+    assert!(ran.err.contains("delete it by `homing token revoke --id 4711`"), "{ran:?}");
+    assert!(writes(&asked).is_empty() && desk.made().len() == 1, "{asked:?}");
+    desk.check(&["revoke", "--id", "4711"], 0);
+    desk.check(ISSUE, 0);
+    desk.assert_right("issued");
+}
+
+#[test]
+fn a_url_that_nobody_knows_is_told_of() {
+    let desk = Desk::new(&IONOS);
+    let (_, asked) = Desk::new(&IONOS).check(ISSUE, 0);
+    let post = asked.iter().position(|line| line.starts_with("POST")).unwrap();
+    desk.played.die_after(post + 1, true);
+    let (ran, _) = desk.check(ISSUE, 75);
+    assert!(ran.err.contains("there may be an update URL that nobody knows"), "{}", ran.err);
 }

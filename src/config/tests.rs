@@ -1034,7 +1034,7 @@ fn a_provider_of_ones_own_starts_from_its_protocols_defaults() {
     let provider = &config(&own_issuer).providers[0];
     assert_eq!(provider.api_url.as_deref(), Some("https://api.example/1"));
     assert!(provider.manners().has_receipts() && provider.has_login_in_secret());
-    check_one(&own(&format!("{issued}tokens = \"desec\"")), "is not one of: \"ovh\"");
+    check_one(&own(&format!("{issued}tokens = \"desec\"")), "is not one of: \"inwx\", \"ovh\"");
     check_one(
         &own("server = \"https://d.example\"\nomit = \"maybe\""),
         "not one of: \"keep\", \"delete\", \"caller\"",

@@ -152,7 +152,7 @@ const REACHES: [(&str, Reach); 3] =
     [("account", Reach::Account), ("project", Reach::Project), ("zone", Reach::Zone)];
 const LOGINS: [(&str, Login); 3] =
     [("username", Login::Username), ("host", Login::Host), (FILE, Login::Username)];
-const TOKENS: [(&str, Issuer); 1] = [("ovh", Issuer::DynHost)];
+const TOKENS: [(&str, Issuer); 2] = [("inwx", Issuer::Inwx), ("ovh", Issuer::DynHost)];
 
 /// The word for a login in the secret's file.
 const FILE: &str = "file";

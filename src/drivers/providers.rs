@@ -449,7 +449,7 @@ mod tests {
             ("dyn.com", Group::Url),
             ("hosts-file", Group::Local),
             ("namecheap", Group::Url),
-            ("ionos-dyndns", Group::Url),
+            ("ionos-dyndns", Group::Tokens),
             ("servercow", Group::Api),
         ] {
             assert!(Group::of(&built_in::named(name).unwrap()) == group, "{name}");

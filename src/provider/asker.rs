@@ -36,6 +36,9 @@ pub struct Asker<'a> {
     pub said: fn(&Answer, Option<&Value>) -> String,
 }
 
+/// The longest pause that is waited for: some services take two requests a minute.
+const LONGEST: Duration = Duration::from_secs(65);
+
 /// The pauses before a request that came too early is sent again: services accept a few a second.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(1),
@@ -158,11 +161,22 @@ impl<'a> Asker<'a> {
 async fn patiently<T>(ask: impl AsyncFn() -> Result<T, Trouble>) -> Result<T, Trouble> {
     for pause in PAUSES {
         match ask().await {
-            Err(trouble) if came_too_early(&trouble) => tokio::time::sleep(pause).await,
+            Err(trouble) if came_too_early(&trouble) => {
+                let wished = wished(&trouble).filter(|wished| *wished <= LONGEST);
+                tokio::time::sleep(wished.unwrap_or(pause).max(pause)).await;
+            }
             told => return told,
         }
     }
     ask().await
+}
+
+/// The pause that the service asks for.
+fn wished(trouble: &Trouble) -> Option<Duration> {
+    match trouble {
+        Trouble::Deferred(deferral) => deferral.retry_after,
+        Trouble::Conflict(_) | Trouble::NotThere(_) | Trouble::Rejected(_) => None,
+    }
 }
 
 /// Whether a request was refused because others came shortly before it, or are under way.

@@ -94,7 +94,7 @@ pub async fn run(config: &Config, command: &TokenCommand, verbosity: i8) -> Exit
                 #[cfg(not(feature = "cloud"))]
                 Issuer::Route53 => Ok((Exit::Right, Vec::new())),
                 Issuer::Account => desec::audit::of_tokens(config, part, quiet).await,
-                Issuer::Cloudflare | Issuer::DynHost => {
+                Issuer::Cloudflare | Issuer::DynHost | Issuer::Inwx | Issuer::Ionos => {
                     maker::of_tokens(config, *issuer, part).await
                 }
             };
@@ -136,7 +136,9 @@ async fn act(
             (Issuer::Route53, _) => route53::run(config, part).await,
             #[cfg(not(feature = "cloud"))]
             (Issuer::Route53, _) => Ok(Exit::Right),
-            (Issuer::Cloudflare | Issuer::DynHost, _) => maker::run(config, *issuer, part).await,
+            (Issuer::Cloudflare | Issuer::DynHost | Issuer::Inwx | Issuer::Ionos, _) => {
+                maker::run(config, *issuer, part).await
+            }
             (Issuer::Account, TokenAction::Revoke) => desec::revoke::run(config, part).await,
             (Issuer::Account, _) => desec::issue::run(config, part, folders.as_ref(), quiet).await,
         };

@@ -115,6 +115,10 @@ pub enum Issuer {
     Cloudflare,
     /// The `DynHost` logins of OVHcloud.
     DynHost,
+    /// The `DynDNS` accounts of INWX.
+    Inwx,
+    /// The update URLs of IONOS.
+    Ionos,
     /// A name server, whose keys are made here.
     NameServer,
     /// The web application of PowerDNS on Rails.
@@ -250,6 +254,9 @@ const DYNDNS2: Manners = Manners {
 
 /// dyndns2 at OVHcloud, whose API makes `DynHost` logins.
 const DYNHOST: Manners = Manners { tokens: Some(Issuer::DynHost), ..DYNDNS2 };
+
+/// dyndns2 at INWX, whose API makes `DynDNS` accounts.
+const INWX: Manners = Manners { tokens: Some(Issuer::Inwx), ..DYNDNS2 };
 
 /// A hosts file: many names in one write, and no server to ask.
 const HOSTS_FILE: Manners = Manners {
@@ -428,12 +435,14 @@ impl SecretKind {
 
 impl Issuer {
     /// Every issuer, in the order in which their tokens are handled.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Account,
         Self::NameServer,
         Self::Rails,
         Self::Route53,
         Self::Cloudflare,
+        Self::Ionos,
+        Self::Inwx,
         Self::DynHost,
     ];
 
@@ -441,21 +450,22 @@ impl Issuer {
     pub const fn dyndns2(self) -> &'static Manners {
         match self {
             Self::DynHost => &DYNHOST,
+            Self::Inwx => &INWX,
             _ => &DYNDNS2,
         }
     }
 
     /// The issuers that an entry may name as its `tokens`, in the order of [`WORDS`](Self::WORDS).
-    pub const NAMED: [Self; 3] = [Self::Cloudflare, Self::Account, Self::Route53];
+    pub const NAMED: [Self; 4] = [Self::Cloudflare, Self::Account, Self::Ionos, Self::Route53];
 
     /// The words for [`NAMED`](Self::NAMED) in an entry.
-    pub const WORDS: [&'static str; 3] = ["cloudflare", "desec", "route53"];
+    pub const WORDS: [&'static str; 4] = ["cloudflare", "desec", "ionos", "route53"];
 
     /// Whether a management token makes its credentials, and not a user with a password.
     pub fn is_managed_by_token(self) -> bool {
         match self {
-            Self::Account | Self::Cloudflare | Self::DynHost => true,
-            Self::NameServer | Self::Rails | Self::Route53 => false,
+            Self::Account | Self::Cloudflare | Self::DynHost | Self::Ionos => true,
+            Self::Inwx | Self::NameServer | Self::Rails | Self::Route53 => false,
         }
     }
 
@@ -463,9 +473,12 @@ impl Issuer {
     pub fn may_give(self, id: &str) -> bool {
         let is_hex = || id.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self {
-            Self::Account => id.len() == 36 && id.bytes().filter(|byte| *byte == b'-').count() == 4,
+            Self::Account | Self::Ionos => {
+                id.len() == 36 && id.bytes().filter(|byte| *byte == b'-').count() == 4
+            }
             Self::Cloudflare => id.len() == 32 && is_hex(),
             Self::DynHost => true,
+            Self::Inwx => id.bytes().all(|byte| byte.is_ascii_digit()),
             Self::NameServer | Self::Rails => false,
             Self::Route53 => {
                 let is_of_key = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
@@ -479,7 +492,7 @@ impl Issuer {
         let signs: &[u8] = match self {
             Self::Account | Self::Cloudflare => b"-_",
             // The login, a colon, and a password of any characters.
-            Self::DynHost => b":-_.",
+            Self::DynHost | Self::Inwx | Self::Ionos => b":-_.=",
             Self::NameServer => b"+/=",
             Self::Rails => b"",
             // The key's id and its secret, which is Base64.
@@ -508,7 +521,8 @@ mod tests {
     fn an_id_shows_by_its_form_who_may_have_given_it() {
         for (id, issuers) in [
             ("AKIAIOSFODNN7EXAMPLE", &[Issuer::Route53][..]),
-            ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", &[Issuer::Account]),
+            ("6be0a87c-0d9a-4228-a3c5-ed5d33f4a807", &[Issuer::Account, Issuer::Ionos]),
+            ("4711", &[Issuer::Inwx]),
             ("ed17574386854bf78a67040be0a770b0", &[Issuer::Cloudflare]),
             ("dev1-7f3a", &[]),
         ] {

@@ -1,6 +1,8 @@
 //! An account at a provider that makes credentials: asks what its maker wants to know.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -10,10 +12,12 @@ use crate::core::memory::ZoneKey;
 use crate::core::name::Hostname;
 use crate::core::outcome::{Fault, Outcome};
 use crate::core::plan::{Details, Request, Update, Wish};
-use crate::core::protocol::http::scene::Session;
+use crate::core::protocol::http::entry::{Entry, StepKind};
+use crate::core::protocol::http::scene::{Scene, Session};
 use crate::core::protocol::talk::{Job as TalkJob, Talk};
 use crate::core::protocol::{Answer, Body, Credential, HttpRequest};
 use crate::core::provider::Provider;
+use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::core::token::job::Job;
 use crate::net::http::Clients;
@@ -26,6 +30,8 @@ use crate::provider::carry::Carrier;
 pub struct Account<'a> {
     asker: Asker<'a>,
     maker: &'static Maker,
+    /// The cookies of the session, where the API wants one.
+    cookies: RefCell<Option<Secret>>,
 }
 
 impl<'a> Account<'a> {
@@ -37,7 +43,8 @@ impl<'a> Account<'a> {
         who: &'a Credential,
     ) -> Self {
         let said = |answer: &Answer, _: Option<&Value>| answer.summary();
-        Self { asker: Asker { provider, clients, who, said }, maker }
+        let cookies = RefCell::default();
+        Self { asker: Asker { provider, clients, who, said }, maker, cookies }
     }
 
     /// Who asks.
@@ -126,9 +133,25 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// A session with the API, which is opened where it wants that.
+    async fn session(&self, entry: &'a Entry) -> Result<Session<'a>, Trouble> {
+        let Asker { provider, clients, who, .. } = self.asker;
+        let mut session = Session::new(provider, entry, who, Asker::moment());
+        session.cookies.clone_from(&self.cookies.borrow());
+        let Some(login) = entry.step(StepKind::Login).filter(|_| session.cookies.is_none()) else {
+            return Ok(session);
+        };
+        let unfit = |unfit| Trouble::deferred(Fault::Unreachable, unfit);
+        let request = session.request(login, &Scene::default()).map_err(unfit)?;
+        let ca_file = provider.ca_file.as_deref().map(Path::new);
+        let answer = clients.send(&request, ca_file).await?;
+        session.hear_login(Ok(answer)).map_err(Trouble::from)?;
+        self.cookies.borrow_mut().clone_from(&session.cookies);
+        Ok(session)
+    }
+
     async fn ask(&self, call: Call) -> Result<Value, Trouble> {
-        let Asker { provider, who, .. } = self.asker;
-        let Some(entry) = &provider.http else {
+        let Some(entry) = &self.asker.provider.http else {
             return Err(Trouble::deferred(Fault::Unreachable, "the provider has no entry"));
         };
         let Call { method, path, body, brings } = call;
@@ -140,7 +163,7 @@ impl<'a> Account<'a> {
             is_list: true,
             ..HttpRequest::get([self.asker.server(), &path].concat(), None)
         };
-        let session = Session::new(provider, entry, who, Asker::moment());
+        let session = self.session(entry).await?;
         let request = session
             .dressed(request)
             .map_err(|unfit| Trouble::deferred(Fault::Unreachable, unfit))?;

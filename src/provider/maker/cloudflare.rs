@@ -20,6 +20,11 @@ pub(super) const MAKER: Maker = Maker {
     noun: "token",
     management: "make a token of the template \"Create additional tokens\", and add to it Zone: Zone: \
                  Read for the zones of the hosts (or write zone and the option zone-id in each [[host]])",
+    lost: "run the command again: it finds what may have been made",
+    is_listed: true,
+    is_in_place: false,
+    has_own_secret: false,
+    finds_zones: true,
     has_limits: true,
     is_shared: true,
     takes_wildcards: true,
@@ -85,6 +90,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
             let id = text(verified, "/result/id").and_then(|id| id.parse().ok());
             Next::Done(Told { id, ..Told::default() })
         }
+        (Task::Renew(_), _) => Next::Strange("what no token can be asked"),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
     }
 }

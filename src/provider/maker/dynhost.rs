@@ -22,6 +22,11 @@ pub(super) const MAKER: Maker = Maker {
                  /domain/zone/ZONE, POST /domain/zone/ZONE/refresh, and GET, POST, PUT and DELETE \
                  /domain/zone/ZONE/dynHost/*; its file holds APPLICATION_KEY:APPLICATION_SECRET:\
                  CONSUMER_KEY",
+    lost: "run the command again: it finds what may have been made",
+    is_listed: true,
+    is_in_place: false,
+    has_own_secret: true,
+    finds_zones: true,
     has_limits: false,
     is_shared: false,
     // There, * is every name of the zone.
@@ -50,7 +55,9 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, login(id))),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
-        (Task::Prove(_) | Task::Who, _) => Next::Strange("a login, which may ask nothing"),
+        (Task::Prove(_) | Task::Renew(_) | Task::Who, _) => {
+            Next::Strange("a login, which may ask nothing")
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 pub mod account;
 mod cloudflare;
 mod dynhost;
+mod inwx;
+mod ionos;
 
 use std::net::IpAddr;
 
@@ -37,6 +39,16 @@ pub struct Maker {
     pub takes_wildcards: bool,
     /// Whether a credential can ask the API itself; else its update of what stands proves it.
     pub asks_itself: bool,
+    /// What a person must do after an answer to [`Task::Make`] was lost.
+    pub lost: &'static str,
+    /// Whether the API lists credentials; else only their receipts say which there are.
+    pub is_listed: bool,
+    /// Whether a host has one credential, whose secret is changed in place.
+    pub is_in_place: bool,
+    /// Whether Homing chooses the secret.
+    pub has_own_secret: bool,
+    /// Whether the API knows the zone of a host, which then has to be found.
+    pub finds_zones: bool,
     /// The built-in entry by which the API is asked, and what follows the provider's `api-url` there;
     /// `None` is the provider's own.
     pub entry: Option<(&'static str, &'static str)>,
@@ -59,6 +71,8 @@ pub enum Task<'a> {
     Look,
     /// Make this credential.
     Make(&'a Draft),
+    /// Give the credential of this name the secret of the draft.
+    Renew(&'a Draft),
     /// Asked with the credential of this id itself: find out whether it works.
     Prove(&'a TokenId),
     /// Asked with a credential itself: find out which one it is.
@@ -145,9 +159,13 @@ pub fn of(issuer: Issuer) -> Option<&'static Maker> {
     match issuer {
         Issuer::Cloudflare => Some(&cloudflare::MAKER),
         Issuer::DynHost => Some(&dynhost::MAKER),
+        Issuer::Inwx => Some(&inwx::MAKER),
+        Issuer::Ionos => Some(&ionos::MAKER),
         Issuer::Account | Issuer::NameServer | Issuer::Rails | Issuer::Route53 => None,
     }
 }
+
+pub use ionos::claimed;
 
 /// The beginning of the names of all credentials that Homing makes for the hosts of `job`.
 pub fn name_of(job: &Job) -> String {

@@ -19,15 +19,20 @@ use crate::provider::maker::account::Account;
 use crate::provider::maker::{Made, Maker, Task};
 use crate::receipt::Receipt;
 use crate::token::by_hand::credential_of;
-use crate::token::job::job;
+use crate::token::job::{Zones, job};
 use crate::token::limits::whole_now;
 use crate::token::proof::judge_each;
 use crate::token::show::{Audited, By};
 use crate::token::subject::Subject;
-use crate::token::{Failure, clients, holder, management, power, refuse_double_use};
+use crate::token::{
+    Failure, clients, holder, management, management_user, power, refuse_double_use,
+};
 
 /// What neither the credential nor its receipt shows.
 const NOT_VISIBLE: &str = "its rights, which only the management credential may read";
+
+/// What nobody can see, where no API lists credentials.
+const NOT_LISTED: &str = "whether it still exists, and others for this host";
 
 /// Judges the credentials of the hosts that `command` names; also returns the exit code for the others.
 pub async fn of_tokens(
@@ -38,8 +43,12 @@ pub async fn of_tokens(
     let maker = maker_of(issuer)?;
     refuse_misfits(maker, command)?;
     let holders = holder::asked(config, issuer, &command.hosts)?;
-    let secret = management::secret(command.management_token_file.as_deref(), false);
-    let who = secret.map_err(Failure::of_configuration)?.map(of_secret);
+    let who = if issuer.is_managed_by_token() {
+        let secret = management::secret(command.management_token_file.as_deref(), false);
+        secret.map_err(Failure::of_configuration)?.map(of_secret)
+    } else {
+        management_user(command)?
+    };
     if let Some(who) = &who {
         refuse_double_use(config, issuer, &who.secret)?;
     }
@@ -63,13 +72,18 @@ async fn judged(
         if maker.asks_itself {
             look_by_itself(maker, subject, clients, &mut report).await;
         }
-        match who {
+        match who.filter(|_| maker.is_listed) {
             Some(who) => {
                 let manager = manager_of(maker, subject.holder.provider)?;
                 let account = Account::new(maker, &manager, clients, who);
                 by_management(maker, &account, subject, &mut report).await?;
             }
-            None => by_itself(subject, clients, &mut report).await?,
+            None => {
+                if !maker.is_listed {
+                    report.by = By::Receipt;
+                }
+                by_itself(subject, clients, &mut report).await?;
+            }
         }
     }
     if !maker.has_limits {
@@ -109,7 +123,8 @@ async fn by_itself(
     clients: &Clients,
     report: &mut Audited,
 ) -> Result<(), Failure> {
-    report.not_visible.push(NOT_VISIBLE);
+    let is_listed = report.by != By::Receipt;
+    report.not_visible.push(if is_listed { NOT_VISIBLE } else { NOT_LISTED });
     if report.is_valid == Some(false) {
         report.findings.push(Finding::Lapsed);
         return Ok(());
@@ -168,7 +183,9 @@ async fn by_management(
     let receipt = subject.receipt.as_ref();
     let limits = receipt.map(|receipt| receipt.limits.clone()).unwrap_or_default();
     let limits = (&limits, receipt.and_then(Receipt::expires));
-    let job = job(Some(account.asker()), subject.holder, receipt, limits, &failed).await?;
+    let asker = account.asker();
+    let zones = if maker.finds_zones { Zones::Asked(asker) } else { Zones::Unknown };
+    let job = job(zones, subject.holder, receipt, limits, &failed).await?;
     let told = account.perform(&Task::Look, &job).await;
     let has = told.map_err(|trouble| failed(&trouble, "looking at the account"))?.made;
     // A login is the name of its credential.

@@ -44,8 +44,12 @@ struct Work<'a> {
     kept: Option<Made>,
     /// The credential of a cut run, which is not in place yet.
     resumed: Option<(Made, Secret, Receipt)>,
+    /// The credential whose secret is to be changed in place.
+    renewed: Option<Made>,
     /// Credentials of this file that are to be ended.
     replaced: Vec<Made>,
+    /// The host's only credential, which is not of this file.
+    foreign: Option<Made>,
 }
 
 impl<'a> Desk<'a> {
@@ -67,6 +71,7 @@ impl<'a> Desk<'a> {
             return Err(Failure::configuration(what, "name the hosts one by one"));
         }
         let work = self.looked(holder, file).await?;
+        work.refuse_foreign()?;
         work.found.remarks.iter().for_each(|remark| work.tell(remark));
         let has_plan = work.tell_plan();
         if self.command.dry_run {
@@ -115,43 +120,86 @@ impl<'a> Desk<'a> {
         found.half_made = found.half_made.filter(is_here);
         let receipt = found.receipt.as_ref();
         let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
-        let asker = Some(self.account.asker());
         let failed = |trouble: &Trouble, doing: &str| self.failure(trouble, doing);
-        let job = job(asker, holder, receipt, (&limits, expires), &failed).await?;
-        let Told { made: has, stands, .. } = self.look(&job).await?;
+        let job = job(self.zones(), holder, receipt, (&limits, expires), &failed).await?;
+        let half = found.half_made.as_ref();
+        let known: Vec<&Receipt> = receipt.into_iter().chain(half).collect();
+        let Told { made: has, stands, .. } = self.look(&job, &known).await?;
         let named = |id: &TokenId| has.iter().find(|made| made.id == *id).cloned();
         let own = found.proven().and_then(|receipt| receipt.id.as_ref());
-        let kept = own.and_then(named).filter(|made| made.is_active);
-        let kept = kept.filter(|_| self.command.action == TokenAction::Issue);
-        let half = found.half_made.as_ref();
-        // One that a cut run has made is not needed where the one in use can stay.
-        let resumed = half.filter(|_| kept.is_none()).and_then(|receipt| {
-            let secret = file.next_secret().filter(|secret| receipt.is_of(secret))?;
-            let made = receipt.id.as_ref().and_then(named).filter(|made| made.is_active)?;
-            Some((made, secret, receipt.clone()))
-        });
         // What was made without an answer is known by its name alone.
         let is_lost =
             |made: &Made| half.is_some_and(|half| half.id.is_none() && half.name == made.name);
-        let ids: Vec<&TokenId> = receipt.into_iter().chain(half).flat_map(Receipt::ids).collect();
+        // A secret that was changed in place may be that of the cut run, and what is wrong stays so.
+        let is_in_place = self.maker.is_in_place;
+        let can_stay =
+            |made: &Made| made.is_active && !(is_in_place && (is_lost(made) || !made.is_right));
+        let kept = own.and_then(named).filter(can_stay);
+        let kept = kept.filter(|_| self.command.action == TokenAction::Issue);
+        // One that a cut run has made is not needed where the one in use can stay.
+        let resumed = half.filter(|_| kept.is_none()).and_then(|receipt| {
+            let secret = file.next_secret().filter(|secret| receipt.is_of(secret))?;
+            let lost = || has.iter().find(|made| self.maker.has_own_secret && is_lost(made));
+            let made = receipt.id.as_ref().map_or_else(|| lost().cloned(), named);
+            let made = made.filter(|made| made.is_active && (made.is_right || !is_in_place))?;
+            let id = Some(made.id.clone());
+            Some((made, secret, Receipt { id, ..receipt.clone() }))
+        });
+        let ids: Vec<&TokenId> = known.iter().flat_map(|receipt| receipt.ids()).collect();
         let is_spared = |made: &Made| {
             let spared = [kept.as_ref(), resumed.as_ref().map(|(made, ..)| made)];
             spared.into_iter().flatten().any(|spared| spared.id == made.id)
         };
         let is_ours = |made: &&Made| ids.contains(&&made.id) || is_lost(made);
-        let replaced: Vec<Made> =
+        let mut replaced: Vec<Made> =
             has.iter().filter(is_ours).filter(|made| !is_spared(made)).cloned().collect();
+        let renewed = replaced.iter().position(|made| is_in_place && made.is_right);
+        let renewed = renewed.map(|at| replaced.remove(at));
+        let is_foreign = |made: &&Made| is_in_place && made.is_for_job && !is_ours(made);
+        let foreign = has.iter().find(is_foreign).cloned();
         let noun = self.maker.noun;
-        Ok(Work { holder, file, noun, found, job, stands, limits, kept, resumed, replaced })
+        Ok(Work {
+            holder,
+            file,
+            noun,
+            found,
+            job,
+            stands,
+            limits,
+            kept,
+            resumed,
+            renewed,
+            replaced,
+            foreign,
+        })
     }
 
     /// Makes a credential, or goes on with that of a cut run, proves it and puts it in place.
     async fn replace(&self, work: &Work<'_>) -> Result<(Made, Secret), Failure> {
-        let (id, secret, receipt) = match &work.resumed {
-            Some((made, secret, receipt)) => (made.id.clone(), secret.clone(), receipt.clone()),
-            None => self.fresh(work).await?,
+        let (id, secret, receipt) = match (&work.resumed, &work.renewed) {
+            (Some((made, secret, receipt)), _) => {
+                if self.maker.is_in_place {
+                    self.renew(work, made, secret).await?;
+                }
+                (made.id.clone(), secret.clone(), receipt.clone())
+            }
+            (None, Some(made)) => {
+                let secret = Secret::new(&[&made.name, ":", &password()].concat());
+                let receipt = self.begin(work, &secret, None, &made.name)?;
+                self.renew(work, made, &secret).await?;
+                let id = Some(made.id.clone());
+                (made.id.clone(), secret, Receipt { id, ..receipt })
+            }
+            (None, None) => {
+                // A host has one of these.
+                for made in work.replaced.iter().filter(|_| self.maker.is_in_place) {
+                    self.end(made, &work.job).await?;
+                }
+                self.fresh(work).await?
+            }
         };
-        let Told { made: has, stands, .. } = self.look(&work.job).await?;
+        let known: Vec<&Receipt> = [&receipt].into_iter().chain(&work.found.receipt).collect();
+        let Told { made: has, stands, .. } = self.look(&work.job, &known).await?;
         let made = has.iter().find(|made| made.id == id);
         let made = made.ok_or_else(|| work.not_proven("the account does not show it"))?;
         let made = self.narrowed(work, made).await?;
@@ -169,29 +217,52 @@ impl<'a> Desk<'a> {
         Ok((made, secret))
     }
 
+    /// Writes the next secret with a receipt that names its credential.
+    fn begin(
+        &self,
+        work: &Work<'_>,
+        secret: &Secret,
+        id: Option<TokenId>,
+        name: &str,
+    ) -> Result<Receipt, Failure> {
+        let receipt = work.file.receipt_of(secret, self.server())?;
+        let receipt = work.receipt(Receipt { id, name: name.to_owned(), ..receipt }, None);
+        let mut file = work.file.begin()?;
+        let kept = work.file.keep_half_made(&mut file, secret, &receipt);
+        kept.map(|()| receipt).inspect_err(|_| work.file.remove_new())
+    }
+
+    /// Gives `made` the secret that is on the disk; the one in use works no more after that.
+    async fn renew(&self, work: &Work<'_>, made: &Made, secret: &Secret) -> Result<(), Failure> {
+        let (name, secret) = (made.name.clone(), Some(secret.clone()));
+        let draft = Draft { name, id: None, secret, has_address: true };
+        let told = self.account.perform(&Task::Renew(&draft), &work.job).await;
+        told.map(drop).map_err(|trouble| {
+            let failure =
+                self.failure(&trouble, &format!("changing the {} {}", work.noun, made.id));
+            if trouble.leaves_doubt() {
+                return failure.then(self.maker.lost);
+            }
+            work.file.remove_new();
+            failure.leaving("it is as it was")
+        })
+    }
+
     /// A new credential, on the disk with its receipt.
     async fn fresh(&self, work: &Work<'_>) -> Result<(TokenId, Secret, Receipt), Failure> {
-        let server = self.server();
         let number = format!("{:08x}", clock::nonce() & 0xffff_ffff);
         let draft = (self.maker.draft)(&work.job, &number, &password());
         let draft = Draft { has_address: !work.stands.is_empty(), ..draft };
-        let begun = |secret: &Secret, id: Option<TokenId>| {
-            let receipt = work.file.receipt_of(secret, server)?;
-            let receipt = work.receipt(Receipt { id, name: draft.name.clone(), ..receipt }, None);
-            let mut file = work.file.begin()?;
-            work.file.keep_half_made(&mut file, secret, &receipt).map(|()| receipt)
-        };
         // The name first: if the answer is lost, the next run finds by it what was made.
         let placeholder = || Secret::new(&format!("not-made-yet-{number}"));
         let secret = draft.secret.clone().unwrap_or_else(placeholder);
-        let receipt = begun(&secret, draft.id.clone()).inspect_err(|_| work.file.remove_new())?;
+        let receipt = self.begin(work, &secret, draft.id.clone(), &draft.name)?;
         let doing = format!("making the {}", work.noun);
         let told = self.account.perform(&Task::Make(&draft), &work.job).await;
         let told = told.map_err(|trouble| {
             let failure = self.failure(&trouble, &doing);
             if trouble.leaves_doubt() {
-                let next = "run the command again: it finds what may have been made";
-                return failure.then(next);
+                return failure.then(self.maker.lost);
             }
             work.file.remove_new();
             failure.leaving("nothing was made")
@@ -201,10 +272,9 @@ impl<'a> Desk<'a> {
             let id = id.ok_or_else(|| work.not_proven("the account does not show it"))?;
             return Ok((id, secret, receipt));
         };
-        match begun(&secret, Some(id.clone())) {
+        match self.begin(work, &secret, Some(id.clone()), &draft.name) {
             Ok(receipt) => Ok((id, secret, receipt)),
             Err(failure) => {
-                work.file.remove_new();
                 let _ = self.account.perform(&Task::End(&id), &work.job).await;
                 Err(failure.leaving(format!("the new {} was deleted", work.noun)))
             }
@@ -222,7 +292,10 @@ impl<'a> Desk<'a> {
             self.failure(&trouble, &format!("changing the {what}"))
                 .leaving("it is as it was, or as it should be")
         })?;
-        let has = self.look(&work.job).await?.made;
+        if !self.maker.is_listed {
+            return Ok(Made { is_right: true, ..made.clone() });
+        }
+        let has = self.look(&work.job, &[]).await?.made;
         let now = has.into_iter().find(|now| now.id == made.id);
         now.filter(|made| made.is_right).ok_or_else(|| {
             Failure::rejected(
@@ -290,6 +363,17 @@ impl Work<'_> {
         .leaving("it is kept beside the one in use, which is as it was")
     }
 
+    /// Refuses a host whose only credential is another's.
+    fn refuse_foreign(&self) -> Result<(), Failure> {
+        let Some(made) = &self.foreign else { return Ok(()) };
+        let (host, noun, Made { id, name, .. }) = (self.holder.first(), self.noun, made);
+        Err(Failure::rejected(
+            format!("{host} has a {noun} that this file has no receipt of: {name}"),
+            format!("use its password, or delete it by `homing token revoke --id {id}`"),
+        )
+        .leaving("nothing was changed"))
+    }
+
     /// Keeps the credential in use, and writes into its receipt what has changed.
     fn keep(&self, made: &Made) -> Result<(), Failure> {
         let Some(known) = self.found.proven() else { return Ok(()) };
@@ -330,7 +414,10 @@ impl Work<'_> {
                 if self.found.secret.is_some() && self.found.proven().is_none() {
                     lines.push(self.file.living_on_in_words(&self.file.old_path()));
                 }
-                lines.push(format!("  + {noun}{}", with_limits(&self.limits)));
+                lines.push(match &self.renewed {
+                    Some(made) => format!("  ~ {noun} {}: another password", made.id),
+                    None => format!("  + {noun}{}", with_limits(&self.limits)),
+                });
                 lines.extend(self.rules().iter().map(|rule| format!("  + {rule}")));
             }
         }

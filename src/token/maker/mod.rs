@@ -13,21 +13,25 @@ pub use self::audit::of_tokens;
 
 use super::by_hand::leave_written_logins;
 use super::files::TokenFile;
+use super::job::Zones;
 use super::{
-    Failure, Holder, clients, common_provider, holder, management, refuse_double_use,
-    refuse_options, serve_each,
+    Failure, Holder, clients, common_provider, holder, management, management_user,
+    refuse_double_use, refuse_options, serve_each,
 };
 use crate::cli::{Ask, TokenAction, TokenCommand};
 use crate::config::Config;
 use crate::core::exit::Exit;
+use crate::core::name::Hostname;
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
+use crate::core::token::Duty;
 use crate::core::token::job::Job;
 use crate::provider::Trouble;
 use crate::provider::maker::account::Account;
 use crate::provider::maker::{self, Made, Maker, Task, Told};
+use crate::receipt::Receipt;
 
 /// A command with the account that it is about.
 struct Desk<'a> {
@@ -51,7 +55,10 @@ pub async fn run(config: &Config, issuer: Issuer, command: &TokenCommand) -> Res
     }
     let provider = common_provider(&holders)?;
     let clients = clients(&holders);
-    let who = of_secret(management(command)?);
+    let who = match asked_of(issuer, command)? {
+        Some(who) => who,
+        None => of_secret(management(command)?),
+    };
     refuse_double_use(config, issuer, &who.secret)?;
     let manager = manager_of(maker, provider)?;
     let account = Account::new(maker, &manager, &clients, &who);
@@ -67,6 +74,21 @@ pub async fn run(config: &Config, issuer: Issuer, command: &TokenCommand) -> Res
         }
     };
     serve_each(command, &holders, serve).await
+}
+
+/// The management user, where a user with a password makes the credentials of `issuer`.
+fn asked_of(issuer: Issuer, command: &TokenCommand) -> Result<Option<Credential>, Failure> {
+    if issuer.is_managed_by_token() {
+        return Ok(None);
+    }
+    let user = management_user(command)?.ok_or_else(|| {
+        Failure::usage(
+            "the account's login is missing",
+            "give --management-user USER, whose password is asked for, or read from \
+             --management-password-file FILE",
+        )
+    })?;
+    Ok(Some(user))
 }
 
 /// The maker of the credentials of `issuer`.
@@ -120,13 +142,30 @@ impl Desk<'_> {
         self.provider.api_url.as_deref().unwrap_or_default()
     }
 
-    /// The credentials in the account, judged for `job`.
-    async fn look(&self, job: &Job) -> Result<Told, Failure> {
+    /// Where the zones of hosts come from.
+    fn zones(&self) -> Zones<'_> {
+        let asker = self.account.asker();
+        if self.maker.finds_zones { Zones::Asked(asker) } else { Zones::Unknown }
+    }
+
+    /// The credentials in the account, judged for `job`; where no API lists them, those that `receipts`
+    /// name.
+    async fn look(&self, job: &Job, receipts: &[&Receipt]) -> Result<Told, Failure> {
         let told = self.account.perform(&Task::Look, job).await;
-        told.map_err(|trouble| {
+        let mut told = told.map_err(|trouble| {
             let doing = format!("listing the {}s", self.maker.noun);
             self.failure(&trouble, &doing).leaving("nothing was changed")
-        })
+        })?;
+        let living = receipts.iter().filter(|receipt| receipt.revoked.is_none());
+        for receipt in living.filter(|_| !self.maker.is_listed) {
+            let hosts = |duties: &[Duty]| -> Vec<Hostname> {
+                duties.iter().map(|duty| duty.host.clone()).collect()
+            };
+            let is_right = hosts(&receipt.duties) == hosts(&job.duties());
+            let made = receipt.ids().map(|id| maker::claimed(id, &receipt.name, is_right));
+            told.made.extend(made);
+        }
+        Ok(told)
     }
 
     /// Ends one credential; `false` if there was none.

@@ -7,7 +7,7 @@ use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::maker::Made;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, read_receipt};
 use crate::token::files::TokenFile;
 use crate::token::job::job;
 use crate::token::{Failure, Holder, tell_dead_secret};
@@ -39,7 +39,7 @@ impl Desk<'_> {
         let job = self.job_of(holder).await?;
         let is_lost =
             |made: &Made| half_made.is_some_and(|half| half.id.is_none() && half.name == made.name);
-        let has = self.look(&job).await?.made;
+        let has = self.look(&job, &known).await?.made;
         let ours: Vec<&Made> =
             has.iter().filter(|made| ids.contains(&&made.id) || is_lost(made)).collect();
         for made in &ours {
@@ -75,7 +75,9 @@ impl Desk<'_> {
         let noun = self.maker.noun;
         for holder in holders {
             let job = self.job_of(holder).await?;
-            let has = self.look(&job).await?.made;
+            let receipt = holder.file().and_then(|file| read_receipt(file).ok().flatten());
+            let known: Vec<&Receipt> = receipt.iter().collect();
+            let has = self.look(&job, &known).await?.made;
             if let Some(made) = has.iter().find(|made| made.id == *id) {
                 out(&format!("- {noun} {id} {:?}", made.name));
                 if !self.command.dry_run {
@@ -92,6 +94,6 @@ impl Desk<'_> {
     async fn job_of(&self, holder: &Holder<'_>) -> Result<Job, Failure> {
         let failed = |trouble: &Trouble, doing: &str| self.failure(trouble, doing);
         let limits = Limits::default();
-        job(Some(self.account.asker()), holder, None, (&limits, None), &failed).await
+        job(self.zones(), holder, None, (&limits, None), &failed).await
     }
 }

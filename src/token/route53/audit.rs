@@ -19,7 +19,7 @@ use crate::provider::Trouble;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
 use crate::token::by_hand::credential_of;
-use crate::token::job::job;
+use crate::token::job::{Zones, job};
 use crate::token::limits::whole_now;
 use crate::token::proof::judge_each;
 use crate::token::show::{Audited, By};
@@ -96,7 +96,9 @@ async fn by_itself(
                 "no audit of it has succeeded".to_owned()
             } else {
                 let limits = (&receipt.limits, receipt.expires());
-                let job = job(None, subject.holder, Some(receipt), limits, &of_management).await?;
+                let job =
+                    job(Zones::OfReceipt, subject.holder, Some(receipt), limits, &of_management)
+                        .await?;
                 if job.duties() != receipt.duties {
                     let why = "its receipt is for other hosts or families";
                     report.findings.push(Finding::untold("it may do its job", why));
@@ -159,7 +161,8 @@ async fn by_management(
     let receipt = subject.receipt.as_ref();
     let limits = receipt.map(|receipt| receipt.limits.clone()).unwrap_or_default();
     let limits = (&limits, receipt.and_then(Receipt::expires));
-    let job = job(Some(account.asker()), subject.holder, receipt, limits, &of_management).await?;
+    let job =
+        job(Zones::Asked(account.asker()), subject.holder, receipt, limits, &of_management).await?;
     let simulated = simulated(account, arn, &job).await;
     report.findings.extend(simulated.map_err(|trouble| failed(&trouble))?);
     report.findings.extend(has.others.iter().map(|other| Finding::HasMore(other.words())));

@@ -14,7 +14,7 @@ use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
 use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::{Found, TokenFile};
-use crate::token::job::job;
+use crate::token::job::{Zones, job};
 use crate::token::limits::{limits_of, warning, whole_now, with_limits};
 use crate::token::{Failure, Holder};
 
@@ -95,7 +95,8 @@ impl<'a> Desk<'a> {
         let receipt = found.receipt.as_ref();
         let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
         let asker = self.account.asker();
-        let job = job(Some(asker), holder, receipt, (&limits, expires), &of_management).await?;
+        let job =
+            job(Zones::Asked(asker), holder, receipt, (&limits, expires), &of_management).await?;
         let policy = checked_policy(&job, self.account.cloud().partition)?;
         let known = receipt.map(|receipt| receipt.name.clone()).filter(|name| !name.is_empty());
         let name = known.unwrap_or_else(|| user_name(holder.first()));

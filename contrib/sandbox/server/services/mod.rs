@@ -20,6 +20,8 @@ pub mod duckdns;
 pub mod gandi;
 pub mod hetzner;
 pub mod iam;
+pub mod inwx;
+pub mod ionos;
 pub mod namecheap;
 pub mod ovh;
 pub mod pace;
@@ -254,7 +256,7 @@ impl Serves for World {
         let body = self.secrets().fold(body, |body, secret| body.replace(secret, "***"));
         let hidden = |(name, value): &(String, String)| {
             // Wrong ones, too: they may be right somewhere else.
-            let secret = ["password", "token"].contains(&name.as_str());
+            let secret = ["password", "q", "token"].contains(&name.as_str());
             (name.clone(), if secret { "***".to_owned() } else { value.clone() })
         };
         Received {

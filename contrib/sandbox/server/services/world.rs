@@ -8,10 +8,13 @@ use super::cloudflare_tokens::Token;
 use super::iam::Iam;
 use super::ovh::Login;
 use super::pace::Pace;
+use super::{inwx, ionos};
 
 /// One customer of a service.
 #[derive(Clone)]
 pub struct World {
+    /// The accounts for updates of single hosts; only at INWX.
+    pub accounts: Vec<inwx::Account>,
     /// How far its clock is ahead of the machine's.
     pub ahead: Duration,
     /// The users and keys beside the account's own; only at AWS.
@@ -26,6 +29,8 @@ pub struct World {
     pub service: Service,
     /// The tokens beside the account's own; only at Cloudflare.
     pub tokens: Vec<Token>,
+    /// The update URLs; only at IONOS.
+    pub urls: Vec<ionos::Url>,
     /// Whether its limits are enforced at all.
     pub throttled: bool,
     pub zones: Vec<Zone>,
@@ -79,6 +84,7 @@ impl World {
     /// An account with both zones of the service, with records of others, and with a new credential.
     pub fn new(service: Service) -> Self {
         let mut world = Self {
+            accounts: Vec::new(),
             ahead: Duration::ZERO,
             iam: Iam::default(),
             login: service.login.map(|login| login()).unwrap_or_default(),
@@ -89,6 +95,7 @@ impl World {
             service,
             throttled: true,
             tokens: Vec::new(),
+            urls: Vec::new(),
             zones: Vec::new(),
         };
         if service.name == super::route53::SERVICE.name {
@@ -165,6 +172,8 @@ impl World {
         let keys = self.iam.users.iter().flat_map(|user| &user.keys);
         let tokens = self.tokens.iter().map(|token| token.secret.as_str());
         let logins = self.logins.iter().map(|login| login.password.as_str());
+        let accounts = self.accounts.iter().map(|account| account.password.as_str());
+        let logins = logins.chain(accounts).chain(self.urls.iter().map(|url| url.q.as_str()));
         let keys = keys.map(|key| key.secret.as_str());
         self.secret.split(':').chain(keys).chain(tokens).chain(logins)
     }

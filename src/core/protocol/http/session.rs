@@ -766,7 +766,11 @@ impl Session<'_> {
             };
             self.taken.push((name.clone(), Secret::new(&value)));
         }
-        let pairs: Vec<_> = cookies.iter().map(Secret::expose).collect();
+        // What follows the value is for the client (RFC 6265, section 4.1.1).
+        let pair = |cookie: &Secret| {
+            cookie.expose().split(';').next().unwrap_or_default().trim().to_owned()
+        };
+        let pairs: Vec<String> = cookies.iter().map(pair).collect();
         self.cookies = (!pairs.is_empty()).then(|| Secret::new(&pairs.join("; ")));
         Ok(())
     }
