@@ -12,8 +12,8 @@
 //! - (g) a program is run once for each change, and never for none;
 //! - (h) the rights of a secret are checked after its first success, and at most once a day.
 //!
-//! A seed that fails is run again with fewer kinds of faults and fewer days, and the least that still
-//! fails is printed. `HOMING_YEARS=n` runs n host-days, `HOMING_SEED=n` begins at another seed.
+//! Seeds that fail are listed; the first is run again with fewer kinds of faults and fewer days, and the
+//! least that still fails is printed. `HOMING_YEARS=n` runs n host-days, `HOMING_SEED=n` begins at another seed.
 //! `contrib/years` runs the same optimised.
 
 mod disk;
@@ -48,6 +48,9 @@ const HOSTS: u64 = 12;
 
 /// The host-days of a plain run: `contrib/years` is optimised, and is faster by far.
 const HOST_DAYS: u64 = if cfg!(optimised) { 16_000 } else { 1_080 };
+
+/// A run ends after so many seeds that failed.
+const MOST_FAILURES: usize = 8;
 
 /// One save in so many is written as text and read back; each start of a daemon reads the text anyway.
 const READS_BACK: u64 = 20;
@@ -111,29 +114,31 @@ fn years_of_faults_break_no_rule() {
     let last = first + host_days.div_ceil(DAYS * HOSTS);
     let (next, begun) = (AtomicU64::new(first), Instant::now());
     let figures = Mutex::new(Figures::default());
-    let failure = Mutex::new(None);
+    let failures = Mutex::new(Vec::new());
     let kinds = BTreeSet::from(Kind::ALL);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= last || failure.lock().is_ok_and(|failure| failure.is_some()) {
+                    if seed >= last || failures.lock().unwrap().len() >= MOST_FAILURES {
                         break;
                     }
                     match run(seed, &kinds, DAYS, false) {
                         Ok(run) => figures.lock().unwrap().add(run),
-                        Err((what, _)) => *failure.lock().unwrap() = Some((seed, what)),
+                        Err((what, _)) => failures.lock().unwrap().push((seed, what)),
                     }
                 }
             });
         }
     });
-    if let Some((seed, what)) = failure.into_inner().unwrap() {
-        let (fewest, length, broken) = shrunk(seed, &what);
-        panic!(
-            "seed {seed} fails: {what}\nThe least that fails: {length} days of {fewest:?}: {broken}"
-        );
+    let failures = failures.into_inner().unwrap();
+    if let Some((seed, what)) = failures.first() {
+        for (seed, what) in &failures {
+            eprintln!("seed {seed} fails: {what}");
+        }
+        let (fewest, length, broken) = shrunk(*seed, what);
+        panic!("The least of seed {seed} that fails: {length} days of {fewest:?}: {broken}");
     }
     let seconds = begun.elapsed().as_secs_f64();
     eprintln!("{seconds:.1} s: {:#?}", figures.into_inner().unwrap());

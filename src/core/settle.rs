@@ -340,8 +340,16 @@ fn confirm(
     entry.half_done &= entry.failures > 0;
     entry.failures = 0;
     entry.last = Some((word, now));
-    if let Some(verified) = &mut entry.verified {
-        verified.again = None;
+    if entry.verified.as_mut().is_some_and(|verified| verified.again.take().is_some()) {
+        // What is to be sent again is still to be sent of a family that the request left out.
+        for (family, wish) in wishes.iter().filter(|(family, _)| host.families[*family] != Use::Off)
+        {
+            let record = &mut entry.families[family];
+            if let (Wish::Leave, Some(set), None) = (wish, &record.set, &record.sent) {
+                let addresses = Some(set.addresses.clone());
+                record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+            }
+        }
     }
     let settled = |family: Family| {
         let record = &entry.families[family];
@@ -504,6 +512,7 @@ pub fn not_sent(entry: &mut Entry, wishes: &PerFamily<Wish>) {
 #[cfg(test)]
 mod tests {
     use super::super::address::Addresses;
+    use super::super::verify::{Drift, VerifyVerdict, note_look};
     use super::*;
 
     const PRINT: Fingerprint = Fingerprint(7);
@@ -522,6 +531,10 @@ mod tests {
 
     fn both() -> PerFamily<Wish> {
         PerFamily { v4: wish("198.18.0.1"), v6: wish("2a00::1") }
+    }
+
+    fn v6_only() -> PerFamily<Wish> {
+        PerFamily { v4: Wish::Leave, v6: wish("2a00::1") }
     }
 
     fn v4_only() -> PerFamily<Wish> {
@@ -851,8 +864,7 @@ mod tests {
         assert_eq!(entry.asking, Asking::OneFamily);
         round(&mut entry, &v4_only(), &Outcome::Updated, 1);
         assert_eq!(entry.asking, Asking::OneFamily);
-        let v6_only = PerFamily { v4: Wish::Leave, v6: wish("2a00::1") };
-        round(&mut entry, &v6_only, &forbidden(), 2);
+        round(&mut entry, &v6_only(), &forbidden(), 2);
         assert_eq!(entry.hold, None);
         assert!(entry.families.v6.hold.is_some() && entry.families.v4.hold.is_none());
     }
@@ -865,6 +877,22 @@ mod tests {
         round(&mut entry, &both(), &Outcome::Updated, 0);
         settle(&host, &mut entry, &v4_only(), &Outcome::Updated, &situation(9, false));
         assert!(entry.families.v6.sent.is_some() && entry.families.v4.sent.is_none());
+    }
+
+    #[test]
+    fn a_family_that_a_repeat_leaves_out_is_still_to_be_repeated() {
+        let mut entry = Entry::default();
+        round(&mut entry, &both(), &Outcome::Updated, 0);
+        let words = "ns1 answers IPv4 198.18.0.9".to_owned();
+        let verdict = VerifyVerdict::Differs { is_behind: false, everywhere: true, words };
+        let drift = note_look(&mut entry, verdict, true, at(5));
+        assert!(matches!(drift, Some(Drift::PutRight(_))));
+        round(&mut entry, &v4_only(), &Outcome::deferred(Fault::Unread, "500"), 6);
+        round(&mut entry, &v6_only(), &Outcome::Unchanged, 7);
+        assert_eq!(entry.verified.as_ref().unwrap().again, None);
+        assert!(entry.families.v4.sent.is_some() && entry.families.v6.sent.is_none());
+        round(&mut entry, &v4_only(), &Outcome::Updated, 8);
+        assert!(Family::BOTH.into_iter().all(|family| entry.families[family].sent.is_none()));
     }
 
     fn removing(by: Removal) -> Host {

@@ -85,6 +85,8 @@ struct HostLog {
     away: PerFamily<Option<Millis>>,
     /// Since when looks find no address at all.
     unseen: PerFamily<Option<Millis>>,
+    /// The same, as it was at the end of the last run from cron that could save what it saw.
+    unseen_saved: PerFamily<Option<Millis>>,
     /// Whether it is found again after a long absence.
     returned: PerFamily<bool>,
     /// The family whose record somebody else changed last.
@@ -378,6 +380,19 @@ impl Journal {
     /// Notes that a person asked for a new try.
     pub fn note_retry(&mut self) {
         self.refused.clear();
+    }
+
+    /// Notes that a run from cron ended, and whether it could save what it saw: the next one knows no more.
+    pub fn run_ended(&mut self, could_save: bool) {
+        for log in self.hosts.values_mut() {
+            match could_save {
+                true => log.unseen_saved = log.unseen,
+                false => log.unseen = log.unseen_saved,
+            }
+        }
+        if !could_save {
+            self.ended(&[], true);
+        }
     }
 
     /// Notes that the process ended with updates of `hosts` under way; `unsaved` if it had learnt

@@ -93,9 +93,7 @@ impl World {
     fn pump_run(&mut self, mut process: Process) {
         if process.looking.is_none() && process.is_idle() {
             self.save(&mut process);
-            if process.round.memory != self.disk.saved {
-                self.journal.ended(&[], true);
-            }
+            self.journal.run_ended(process.round.memory == self.disk.saved);
             return;
         }
         let steady = self.steady();
