@@ -2,6 +2,7 @@
 //!
 //! `dev1.token.receipt` lies beside `dev1.token` and travels with it. The token side writes it;
 //! modules that need a token's id, limits or end read it. A readable, versioned JSON file.
+
 use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io;

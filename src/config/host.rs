@@ -2,6 +2,7 @@
 //!
 //! Reads one block against the sources and providers read before. A block with several names gives
 //! several hosts that share everything else.
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -24,6 +24,7 @@ mod suffix;
 mod table;
 mod url;
 mod value;
+
 use std::io::{self, ErrorKind, Read};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Landlock (landlock(7)): rules that a process sets for itself and cannot remove.
 //!
 //! Turns needs into rules, as far as the kernel supports them. Does not decide who is confined.
+
 use std::path::PathBuf;
 
 use landlock::{

@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 mod landlock;
 mod needs;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;

@@ -2,6 +2,7 @@
 //!
 //! Directories only: a rule for a file does not apply to another file that is renamed to its path. For
 //! a path that does not exist yet, the directory where it will be is opened.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,12 +2,12 @@
 //!
 //! Decides on paths as they are given; resolving links is the shell's work, and so is the confining
 //! itself. Used for the daemon, for `--once` and for `check`.
-use std::fmt;
 
-use crate::core::order::SortedSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::name::Hostname;
+use super::order::SortedSet;
 
 /// What Homing has to reach.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 //!
 //! `step` decides about one host, `schedule` gathers the hosts with something to send into requests
 //! within each zone's pace. Both are pure; the round carries out what they return.
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -180,7 +181,7 @@ pub enum Stand {
     /// The machine has no such family, for this reason, and nothing is set; this is no fault.
     Absent(String),
     /// The record has a hold of its own.
-    Held(Hold),
+    Held(Box<Hold>),
     /// The address should be seen and is not, for this reason.
     Missing(String),
     /// Its source was not asked in this round.
@@ -201,7 +202,7 @@ pub struct Step {
     /// The state of each family.
     pub stands: PerFamily<Stand>,
     /// Why the whole host waits.
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
     /// When this decision changes by itself: a hold ends or a refresh falls due.
     pub due: Option<Timestamp>,
 }
@@ -226,7 +227,7 @@ impl Step {
     /// Replaces the decision by `hold`, so that nothing is sent.
     pub fn refuse(&mut self, hold: Hold) {
         self.wishes = PerFamily::default();
-        self.hold = Some(hold);
+        self.hold = Some(Box::new(hold));
         self.due = None;
     }
 
@@ -284,15 +285,16 @@ pub fn step(
     let unknown = Entry::default();
     let entry = entry.unwrap_or(&unknown);
     let case = Case { host, seen, entry, circumstances };
-    let standing =
-        |hold: Option<&Hold>| hold.filter(|hold| stands(hold, fingerprint, circumstances)).cloned();
+    let standing = |hold: &Option<Box<Hold>>| {
+        hold.clone().filter(|hold| stands(hold, fingerprint, circumstances))
+    };
     let hold =
-        standing(entry.hold.as_deref()).or_else(|| cut_off(entry, fingerprint, circumstances));
+        standing(&entry.hold).or_else(|| cut_off(entry, fingerprint, circumstances).map(Box::new));
     let mut stands = PerFamily::from_fn(|family| {
         if host.families[family] == Use::Off {
             return Stand::Off;
         }
-        if let Some(hold) = standing(entry.families[family].hold.as_deref()) {
+        if let Some(hold) = standing(&entry.families[family].hold) {
             return Stand::Held(hold);
         }
         let again = entry.verified.as_ref().and_then(|verified| verified.again);
@@ -326,7 +328,7 @@ pub fn step(
         (Stand::Wanted(_) | Stand::Right, Seen::Here(addresses)) => Wish::Set(addresses.clone()),
         _ => Wish::Leave,
     });
-    let due = case.due(hold.as_ref(), &stands);
+    let due = case.due(hold.as_deref(), &stands);
     Step { wishes, stands, hold, due }
 }
 

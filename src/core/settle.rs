@@ -964,7 +964,7 @@ mod tests {
         let missing = || Stand::Missing(String::new());
         let parked = || {
             let kind = HoldKind::Rejected(Rejection::Forbidden);
-            Stand::Held(hold(kind, "", None, &situation(0, false)))
+            Stand::Held(Box::new(hold(kind, "", None, &situation(0, false))))
         };
         for (seen, stand, seconds, expect) in [
             (absent(), missing(), 1, Some(1)),

@@ -1,4 +1,5 @@
 //! The daemon's log of its rounds: each fact once, when it becomes true, not once a round.
+
 use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};

@@ -3,6 +3,7 @@
 //!
 //! The configuration's own reader checks each host, so that `homing check` accepts the result.
 //! Called by the driver.
+
 use std::path::Path;
 
 use super::address::{Address, Kind, Source};

@@ -1,6 +1,7 @@
 //! The kernel: this machine's addresses, its route to the Internet, and changes of both.
 //!
 //! On Linux it speaks netlink; elsewhere it lists addresses without flags and reports no changes.
+
 use std::fmt;
 
 #[cfg(target_os = "linux")]

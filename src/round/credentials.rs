@@ -2,6 +2,7 @@
 //!
 //! Every round reads the files again, so that a replaced file is noticed without a restart; so is
 //! the receipt that lies beside a token file.
+
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 

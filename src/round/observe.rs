@@ -1,4 +1,5 @@
 //! Observing: what a look has shown of each host, from the sources' answers and the hosts' access.
+
 use std::path::Path;
 use std::rc::Rc;
 

@@ -2,6 +2,7 @@
 //!
 //! Finds the servers, asks them, and asks those again that are behind. The core decides when, about
 //! which hosts, and what the answers mean.
+
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! Services outside that report the asker's address: which are asked, and how many must agree.
 //!
 //! Compares the answers; each kind of service is asked by its own file.
+
 use std::net::IpAddr;
 use std::time::Duration;
 

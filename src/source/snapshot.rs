@@ -1,6 +1,7 @@
 //! The kernel's snapshot: what it says at one moment, and what follows from that for one host.
 //!
 //! Reads the kernel and asks nobody else. Used by `sights`, and by the daemon to compare two moments.
+
 use std::io;
 use std::net::IpAddr;
 

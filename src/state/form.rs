@@ -152,26 +152,38 @@ fn checksum(before: u32, bytes: &[u8]) -> u32 {
 
 /// The remainder of the CRC alone, without its inversions.
 fn raw(mut sum: u32, bytes: &[u8]) -> u32 {
-    const OF_BYTE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut place: u32 = 0;
-        while place < 256 {
-            let mut sum = place;
-            let mut bit = 0;
-            while bit < 8 {
-                sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
-                bit += 1;
-            }
-            table[place as usize] = sum;
-            place += 1;
-        }
-        table
-    };
-    for byte in bytes {
-        sum = sum >> 8 ^ OF_BYTE[usize::from(sum.to_le_bytes()[0] ^ byte)];
+    let (fours, rest) = bytes.as_chunks::<4>();
+    for four in fours {
+        let [a, b, c, d] = (sum ^ u32::from_le_bytes(*four)).to_le_bytes().map(usize::from);
+        sum = REMAINDERS[3][a] ^ REMAINDERS[2][b] ^ REMAINDERS[1][c] ^ REMAINDERS[0][d];
+    }
+    for byte in rest {
+        sum = sum >> 8 ^ REMAINDERS[0][usize::from(sum.to_le_bytes()[0] ^ byte)];
     }
     sum
 }
+
+/// The remainder of each byte with none to three zero bytes after it: four bytes are taken in one step.
+static REMAINDERS: [[u32; 256]; 4] = {
+    let mut tables = [[0; 256]; 4];
+    let mut zeros = 0;
+    while zeros < 4 {
+        let mut byte: u32 = 0;
+        while byte < 256 {
+            let place = byte as usize;
+            let mut sum = if zeros == 0 { byte } else { tables[zeros - 1][place] };
+            let mut bits = 8;
+            while bits > 0 {
+                sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+                bits -= 1;
+            }
+            tables[zeros][place] = sum;
+            byte += 1;
+        }
+        zeros += 1;
+    }
+    tables
+};
 
 /// Reads a text that [`write`] made.
 pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {

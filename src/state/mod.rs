@@ -500,9 +500,13 @@ impl Digest {
 
 impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let number = part.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-            self.write_u64(number ^ (part.len() as u64) << 60);
+        let (whole, rest) = bytes.as_chunks::<8>();
+        for part in whole {
+            self.write_u64(u64::from_be_bytes(*part));
+        }
+        if !rest.is_empty() {
+            let number = rest.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            self.write_u64(number ^ (rest.len() as u64) << 60);
         }
     }
 

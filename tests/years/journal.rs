@@ -385,9 +385,10 @@ impl Journal {
     /// Notes that a run from cron ended, and whether it could save what it saw: the next one knows no more.
     pub fn run_ended(&mut self, could_save: bool) {
         for log in self.hosts.values_mut() {
-            match could_save {
-                true => log.unseen_saved = log.unseen,
-                false => log.unseen = log.unseen_saved,
+            if could_save {
+                log.unseen_saved = log.unseen;
+            } else {
+                log.unseen = log.unseen_saved;
             }
         }
         if !could_save {

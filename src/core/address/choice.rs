@@ -3,7 +3,6 @@
 //! Pure: a snapshot of the kernel's addresses comes in, a verdict on each comes out. The sources say
 //! which interfaces count; `address` knows which ranges may be published at all.
 
-use crate::core::order::SortedSet;
 use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{Addresses, Family, Special, special, unpublishable};
+use crate::core::order::SortedSet;
 
 /// An address as the kernel has it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 //!
 //! Pure: the services' answers to one question come in, the lesson about each service comes out. The
 //! round keeps the standings in the memory; sources ask skipped services only after the others.
+
 use std::net::IpAddr;
 use std::time::Duration;
 

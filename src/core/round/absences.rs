@@ -2,6 +2,7 @@
 //!
 //! The state holds the moment by the wall clock, which may jump. A daemon also counts by a clock
 //! that cannot be set and that stops while the machine sleeps. The rounds keep the count.
+
 use std::time::Duration;
 
 use crate::core::address::{Family, PerFamily};

@@ -2,6 +2,7 @@
 //!
 //! Decides which hosts they are asked about, and remembers what they say. The answers never change
 //! an exit code or a hold.
+
 use std::time::Duration;
 
 use super::errand::{HostAnswers, LOOK, Out, Task, VerifyCase, Whom};
@@ -78,7 +79,7 @@ impl Round {
             let outcome = Outcome::Unchanged;
             let news = settle(&host, entry, &due.now, &outcome, &situation);
             note_update(entry, verdict, Duration::ZERO, true, situation.now);
-            let verified = entry.verified.as_deref().cloned();
+            let verified = entry.verified.clone();
             let host_report = self.host_report(place);
             host_report.note_answer(due.now, outcome, news);
             host_report.note_verified(verified);
@@ -136,7 +137,7 @@ impl Round {
             // The state counts whole milliseconds, and zero means that no time was measured.
             let took = took.max(Duration::from_millis(1));
             note_update(entry, verdict, took, changed, now.wall);
-            let verified = entry.verified.as_deref().cloned();
+            let verified = entry.verified.clone();
             self.report.hosts[case.at].note_verified(verified);
         }
     }

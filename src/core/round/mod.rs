@@ -21,8 +21,6 @@ mod upkeep;
 mod zones;
 
 use std::borrow::Cow;
-
-use crate::core::order::{SortedMap, SortedSet};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
@@ -51,6 +49,7 @@ use super::history::Change;
 use super::memory::{
     Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, Sent, Set, Word, ZoneKey,
 };
+use super::order::{SortedMap, SortedSet};
 use super::outcome::{Outcome, Refusal};
 use super::plan::{Circumstances, Request, Seen, Stand, Step, WhenGone, Wish, step};
 use super::protocol::hosts_file;
@@ -760,7 +759,8 @@ impl Round {
 
     fn note_refusal(&mut self, place: usize, now: &Now, spread: f64) {
         let case = &self.cases[place];
-        let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = &case.step.hold else {
+        let hold = case.step.hold.as_deref();
+        let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = hold else {
             return;
         };
         let known = || self.known(place).and_then(|entry| entry.hold.as_deref());

@@ -1,5 +1,6 @@
 //! Performing: which requests leave, at most so many at a time and within each server's own limits,
 //! and what their answers change.
+
 use std::rc::Rc;
 
 use super::errand::{Out, Sending, Subject, Task};

@@ -1,4 +1,5 @@
 //! The report of a round: values that drivers print or log, and a summary of the state of every host.
+
 use std::time::Duration;
 
 use super::errand::Subject;
@@ -152,7 +153,7 @@ pub struct HostReport {
     /// Another problem that a person should know.
     pub trouble: Option<String>,
     /// The answers of the zone's own servers after an update, or instead of one.
-    pub verified: Option<Verification>,
+    pub verified: Option<Box<Verification>>,
     /// Whether these are new.
     pub newly_verified: bool,
     /// Whether the program for changes was started since the look.
@@ -235,13 +236,15 @@ impl HostReport {
     }
 
     /// Notes what the servers of the zone said.
-    pub(super) fn note_verified(&mut self, verified: Option<Verification>) {
+    pub(super) fn note_verified(&mut self, verified: Option<Box<Verification>>) {
         (self.verified, self.newly_verified) = (verified, true);
     }
 
     /// Notes an answer to an attempt.
     pub fn note_answer(&mut self, wishes: PerFamily<Wish>, outcome: Outcome, news: News) {
         self.attempted(&wishes);
+        // Most hosts have one: the first space of a list is for four.
+        self.answers.reserve_exact(1);
         self.answers.push(Answered { wishes, outcome, news });
     }
 
@@ -324,9 +327,9 @@ impl HostReport {
             let holds = entry.into_iter().flat_map(|entry| entry.holds(now));
             self.holds = holds.map(|(family, hold)| (family, hold.clone())).collect();
         } else {
-            let own = step.hold.clone().map(|hold| (None, hold));
+            let own = step.hold.as_deref().map(|hold| (None, hold.clone()));
             let held = step.stands.iter().filter_map(|(family, stand)| match stand {
-                Stand::Held(hold) => Some((Some(family), hold.clone())),
+                Stand::Held(hold) => Some((Some(family), Hold::clone(hold))),
                 _ => None,
             });
             self.holds = own.into_iter().chain(held).collect();

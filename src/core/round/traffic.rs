@@ -3,6 +3,7 @@
 //! One rule for every request, for a zone or an update: the least gap between two to one deSEC
 //! server, no second request with a refused credential, none to a server that was just found
 //! unreachable.
+
 use std::rc::Rc;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! Off a terminal nothing is asked: all that is missing is named at once. The configuration's own
 //! parser judges every answer.
+
 use std::io;
 use std::path::Path;
 

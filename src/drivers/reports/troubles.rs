@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::core::order::SortedMap;
-
 use tracing::{info, warn};
+
+use crate::core::order::SortedMap;
 
 /// The reports that failed when they were last made, by their setting.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //!
 //! Settings on lines without hosts are global: they are for all hosts that follow, and for earlier
 //! hosts without a value of their own. Called by the parent.
+
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //!
 //! Every question has its own socket, so that no answer is taken for another's. Of each message only
 //! the attributes that are needed are decoded: one about a link has dozens.
+
 use std::io;
 use std::iter;
 use std::net::{IpAddr, UdpSocket};

@@ -1,9 +1,8 @@
 //! Reports of the Linux kernel: addresses, interfaces and default routes that change.
 //!
 //! Says what to read again; drops events that never matter, which would wake the daemon too often.
-use std::io;
 
-use crate::core::order::SortedMap;
+use std::io;
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressHeader;
@@ -19,6 +18,7 @@ use super::netlink::{
     DATAGRAM, Link, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK,
     RTM_NEWROUTE, RTM_NEWRULE, is_for_delegated, link, messages,
 };
+use crate::core::order::SortedMap;
 
 /// Links, then addresses, routes and rules of IPv4, then those of IPv6 (`RTMGRP_…` of
 /// linux/rtnetlink.h; the last has no name there, it is `RTNLGRP_IPV6_RULE`).

@@ -2,6 +2,7 @@
 //!
 //! The server counts all tokens of an account together, in sliding windows, by kind of request
 //! (deSEC, rate limits; measured August 2026). Pure; the account waits.
+
 use std::time::Duration;
 
 use crate::core::order::SortedMap;
