@@ -379,8 +379,9 @@ fn a_rotation_proves_the_new_credential_before_it_ends_the_old_one() {
         desk.check(ISSUE, 0);
         desk.assert_updates("before");
         let before = desk.made();
-        let (_, asked) = desk.check(ROTATE, 0);
+        let (ran, asked) = desk.check(ROTATE, 0);
         assert_eq!(writes(&asked), kind.writes[1], "{asked:?}");
+        assert!(!ran.out.contains("was deleted"), "{}", ran.out);
         desk.assert_right("rotated");
         assert_ne!(desk.made(), before);
         desk.assert_updates("rotated");

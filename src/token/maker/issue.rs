@@ -5,15 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Desk;
-use crate::cli::TokenAction;
-use crate::core::order;
-use crate::core::provider::Reach;
+use super::work::{Choice, Work};
 use crate::core::secret::Secret;
-use crate::core::time::Timestamp;
-use crate::core::token::finding::{Finding, verdict};
-use crate::core::token::job::{Job, Record};
-use crate::core::token::verdict::Weight;
-use crate::core::token::{Key, Limits, Rule, TokenId};
+use crate::core::token::TokenId;
+use crate::core::token::finding::verdict;
 use crate::os::clock::{self, rfc3339_seconds};
 use crate::os::say::out;
 use crate::provider::Trouble;
@@ -21,36 +16,14 @@ use crate::provider::maker::account::Account;
 use crate::provider::maker::{Draft, Made, Task, Told};
 use crate::receipt::Receipt;
 use crate::token::by_hand::{credential_of, refuse_written_logins};
-use crate::token::files::{Found, TokenFile};
+use crate::token::files::TokenFile;
 use crate::token::job::job;
-use crate::token::limits::{limits_of, warning, whole_now, with_limits};
+use crate::token::limits::{limits_of, whole_now};
 use crate::token::{Failure, Holder};
 
 /// How often a new credential is tried until the provider knows it everywhere, and the time between.
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_secs(1);
-
-/// The work on one holder's credential.
-struct Work<'a> {
-    holder: &'a Holder<'a>,
-    file: &'a TokenFile,
-    noun: &'static str,
-    found: Found,
-    job: Job,
-    /// The addresses of the host, where the account shows them.
-    stands: Vec<IpAddr>,
-    limits: Limits,
-    /// The credential in use, if it can stay.
-    kept: Option<Made>,
-    /// The credential of a cut run, which is not in place yet.
-    resumed: Option<(Made, Secret, Receipt)>,
-    /// The credential whose secret is to be changed in place.
-    renewed: Option<Made>,
-    /// Credentials of this file that are to be ended.
-    replaced: Vec<Made>,
-    /// The host's only credential, which is not of this file.
-    foreign: Option<Made>,
-}
 
 impl<'a> Desk<'a> {
     /// Puts right the credential of one holder, or makes one where it is needed.
@@ -80,7 +53,7 @@ impl<'a> Desk<'a> {
             }
             return Ok(());
         }
-        let (made, secret) = match (&work.kept, &work.found.secret) {
+        let (made, secret) = match (&work.choice.kept, &work.found.secret) {
             (Some(made), Some(secret)) => {
                 let made = self.narrowed(&work, made).await?;
                 work.keep(&made)?;
@@ -88,7 +61,7 @@ impl<'a> Desk<'a> {
             }
             _ => self.replace(&work).await?,
         };
-        for replaced in &work.replaced {
+        for replaced in &work.choice.replaced {
             self.end(replaced, &work.job).await?;
         }
         work.forget_replaced()?;
@@ -125,58 +98,14 @@ impl<'a> Desk<'a> {
         let half = found.half_made.as_ref();
         let known: Vec<&Receipt> = receipt.into_iter().chain(half).collect();
         let Told { made: has, stands, .. } = self.look(&job, &known).await?;
-        let named = |id: &TokenId| has.iter().find(|made| made.id == *id).cloned();
-        let own = found.proven().and_then(|receipt| receipt.id.as_ref());
-        // What was made without an answer is known by its name alone.
-        let is_lost =
-            |made: &Made| half.is_some_and(|half| half.id.is_none() && half.name == made.name);
-        // A secret that was changed in place may be that of the cut run, and what is wrong stays so.
-        let is_in_place = self.maker.is_in_place;
-        let can_stay =
-            |made: &Made| made.is_active && !(is_in_place && (is_lost(made) || !made.is_right));
-        let kept = own.and_then(named).filter(can_stay);
-        let kept = kept.filter(|_| self.command.action == TokenAction::Issue);
-        // One that a cut run has made is not needed where the one in use can stay.
-        let resumed = half.filter(|_| kept.is_none()).and_then(|receipt| {
-            let secret = file.next_secret().filter(|secret| receipt.is_of(secret))?;
-            let lost = || has.iter().find(|made| self.maker.has_own_secret && is_lost(made));
-            let made = receipt.id.as_ref().map_or_else(|| lost().cloned(), named);
-            let made = made.filter(|made| made.is_active && (made.is_right || !is_in_place))?;
-            let id = Some(made.id.clone());
-            Some((made, secret, Receipt { id, ..receipt.clone() }))
-        });
-        let ids: Vec<&TokenId> = known.iter().flat_map(|receipt| receipt.ids()).collect();
-        let is_spared = |made: &Made| {
-            let spared = [kept.as_ref(), resumed.as_ref().map(|(made, ..)| made)];
-            spared.into_iter().flatten().any(|spared| spared.id == made.id)
-        };
-        let is_ours = |made: &&Made| ids.contains(&&made.id) || is_lost(made);
-        let mut replaced: Vec<Made> =
-            has.iter().filter(is_ours).filter(|made| !is_spared(made)).cloned().collect();
-        let renewed = replaced.iter().position(|made| is_in_place && made.is_right);
-        let renewed = renewed.map(|at| replaced.remove(at));
-        let is_foreign = |made: &&Made| is_in_place && made.is_for_job && !is_ours(made);
-        let foreign = has.iter().find(is_foreign).cloned();
+        let choice = Choice::of(self, file, &found, &has);
         let noun = self.maker.noun;
-        Ok(Work {
-            holder,
-            file,
-            noun,
-            found,
-            job,
-            stands,
-            limits,
-            kept,
-            resumed,
-            renewed,
-            replaced,
-            foreign,
-        })
+        Ok(Work { holder, file, noun, found, job, stands, limits, choice })
     }
 
     /// Makes a credential, or goes on with that of a cut run, proves it and puts it in place.
     async fn replace(&self, work: &Work<'_>) -> Result<(Made, Secret), Failure> {
-        let (id, secret, receipt) = match (&work.resumed, &work.renewed) {
+        let (id, secret, receipt) = match (&work.choice.resumed, &work.choice.renewed) {
             (Some((made, secret, receipt)), _) => {
                 if self.maker.is_in_place {
                     self.renew(work, made, secret).await?;
@@ -192,7 +121,7 @@ impl<'a> Desk<'a> {
             }
             (None, None) => {
                 // A host has one of these.
-                for made in work.replaced.iter().filter(|_| self.maker.is_in_place) {
+                for made in work.choice.replaced.iter().filter(|_| self.maker.is_in_place) {
                     self.end(made, &work.job).await?;
                 }
                 self.fresh(work).await?
@@ -211,7 +140,7 @@ impl<'a> Desk<'a> {
         if work.found.secret.is_some() && work.found.proven().is_none() {
             work.file.keep_old()?;
         }
-        let replaces = work.replaced.iter().map(|made| made.id.clone()).collect();
+        let replaces = work.choice.replaced.iter().map(|made| made.id.clone()).collect();
         let receipt = Receipt { proven: Some(clock::wall()), replaces, ..receipt };
         work.file.finish(&work.receipt(receipt, made.created))?;
         Ok((made, secret))
@@ -336,7 +265,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// A password of letters and digits with 120 bits.
+/// A password of letters and digits with 116 bits.
 fn password() -> String {
     const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
     let mut rest = clock::nonce();
@@ -347,136 +276,4 @@ fn password() -> String {
         char::from(LETTERS[at])
     };
     (0..20).map(letter).collect()
-}
-
-impl Work<'_> {
-    fn tell(&self, line: &str) {
-        out(&format!("{}: {line}", self.holder.label()));
-    }
-
-    /// The failure of a new credential that did not work.
-    fn not_proven(&self, why: &str) -> Failure {
-        Failure::deferred(
-            format!("the new {} failed its check: {why}", self.noun),
-            "run the command again to continue",
-        )
-        .leaving("it is kept beside the one in use, which is as it was")
-    }
-
-    /// Refuses a host whose only credential is another's.
-    fn refuse_foreign(&self) -> Result<(), Failure> {
-        let Some(made) = &self.foreign else { return Ok(()) };
-        let (host, noun, Made { id, name, .. }) = (self.holder.first(), self.noun, made);
-        Err(Failure::rejected(
-            format!("{host} has a {noun} that this file has no receipt of: {name}"),
-            format!("use its password, or delete it by `homing token revoke --id {id}`"),
-        )
-        .leaving("nothing was changed"))
-    }
-
-    /// Keeps the credential in use, and writes into its receipt what has changed.
-    fn keep(&self, made: &Made) -> Result<(), Failure> {
-        let Some(known) = self.found.proven() else { return Ok(()) };
-        let proven = known.proven.or_else(|| Some(clock::wall()));
-        let receipt = Receipt { proven, beyond: None, revoked: None, ..known.clone() };
-        let receipt = self.receipt(receipt, made.created);
-        if receipt == *known {
-            self.file.confirm_receipt()
-        } else {
-            self.file.write_receipt(&receipt)
-        }
-    }
-
-    /// Removes from the receipt, and from the disk, what was ended.
-    fn forget_replaced(&self) -> Result<(), Failure> {
-        self.file.remove_new();
-        let known = self.file.look(true)?.receipt;
-        match known.filter(|receipt| !receipt.replaces.is_empty()) {
-            Some(receipt) => self.file.write_receipt(&Receipt { replaces: Vec::new(), ..receipt }),
-            None => Ok(()),
-        }
-    }
-
-    /// Prints what will be done; returns whether there is anything.
-    fn tell_plan(&self) -> bool {
-        let noun = self.noun;
-        let mut lines = Vec::new();
-        let is_wrong = |it: &&Finding| it.stops_the_job() || it.weight() == Weight::TooPowerful;
-        match &self.kept {
-            Some(made) if made.is_right => {}
-            Some(made) => {
-                lines.push(format!("  ~ {noun} {}{}", made.id, with_limits(&self.limits)));
-                let wrong = made.findings.iter().filter(is_wrong);
-                lines.extend(wrong.map(|finding| format!("  ~ it {finding}")));
-            }
-            None => {
-                lines.extend(self.why().map(|why| format!("  {why}")));
-                if self.found.secret.is_some() && self.found.proven().is_none() {
-                    lines.push(self.file.living_on_in_words(&self.file.old_path()));
-                }
-                lines.push(match &self.renewed {
-                    Some(made) => format!("  ~ {noun} {}: another password", made.id),
-                    None => format!("  + {noun}{}", with_limits(&self.limits)),
-                });
-                lines.extend(self.rules().iter().map(|rule| format!("  + {rule}")));
-            }
-        }
-        lines.extend(self.replaced.iter().map(|made| format!("  - {noun} {}", made.id)));
-        if lines.is_empty() {
-            return false;
-        }
-        out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
-        lines.iter().for_each(|line| out(line));
-        warning(&self.limits).iter().for_each(|line| out(line));
-        true
-    }
-
-    /// What the credential is to be allowed.
-    fn rules(&self) -> Vec<Rule> {
-        if self.holder.provider.reach != Some(Reach::Zone) {
-            return self.job.rules();
-        }
-        let row = |zone: String| Rule::Row {
-            key: Key { zone: Some(zone), ..Key::default() },
-            write: true,
-        };
-        self.job.zones().iter().map(|zone| row(zone.to_string())).collect()
-    }
-
-    /// Why the credential in use cannot stay, if there was one.
-    fn why(&self) -> Option<String> {
-        let (file, noun) = (self.file.path().display(), self.noun);
-        if self.resumed.is_some() {
-            return Some(format!("continuing with the {noun} that an interrupted run has made"));
-        }
-        match (&self.found.secret, &self.found.receipt) {
-            (None, None) => None,
-            (None, Some(_)) => Some(format!("the secret is lost: {file} is not there, or empty")),
-            (Some(_), _) if self.found.proven().is_none() => {
-                Some(format!("there is no receipt of the {noun} in {file}"))
-            }
-            (Some(_), _) if self.replaced.is_empty() => {
-                Some(format!("the {noun} in use was deleted"))
-            }
-            (Some(_), _) if self.replaced.iter().any(|made| !made.is_active) => {
-                Some(format!("the {noun} in use has expired, or was switched off"))
-            }
-            (Some(_), _) => None,
-        }
-    }
-
-    /// `receipt` with everything that this run decides.
-    fn receipt(&self, receipt: Receipt, made: Option<Timestamp>) -> Receipt {
-        let zone_id = |record: &Record| (record.duty.zone.clone(), record.zone_id.clone());
-        let mut zone_ids: Vec<_> = self.job.records.iter().map(zone_id).collect();
-        order::sort(&mut zone_ids);
-        zone_ids.dedup();
-        // An end that was changed counts from when the change began.
-        let created = match (self.job.expires, self.limits.max_age) {
-            (Some(end), Some(age)) => Some(end.before(age)),
-            _ => receipt.created.or(made).or_else(|| Some(whole_now())),
-        };
-        let (duties, limits) = (self.job.duties(), self.limits.clone());
-        Receipt { duties, zone_ids, created, limits, ..receipt }
-    }
 }

@@ -8,6 +8,7 @@
 mod audit;
 mod issue;
 mod revoke;
+mod work;
 
 pub use self::audit::of_tokens;
 
