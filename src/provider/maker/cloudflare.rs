@@ -3,9 +3,9 @@
 //! Source: developers.cloudflare.com, API, user tokens (list, create, update, delete, verify) and "Create
 //! tokens via the API". A token cannot be limited to single records.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{Call, Draft, Made, Maker, Next, Task, Told, name_of, text};
+use super::{Call, Draft, Made, Maker, Next, Task, Told, name_of, quoted, text};
 use crate::core::order;
 use crate::core::protocol::http::rows::tree_of;
 use crate::core::protocol::{Answer, Method};
@@ -55,8 +55,8 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
     match (*task, heard) {
         (Task::Look, heard) => look(job, heard),
         (Task::Make(draft), []) => {
-            let body = wanted(&draft.name, job, None);
-            let call = Call::new(Method::Post, TOKENS).with(&body);
+            let body = wanted(&draft.name, job, false, false);
+            let call = Call::new(Method::Post, TOKENS).with(body);
             Next::Ask(Call { brings: Some(brought), ..call })
         }
         (Task::Make(_), [made, ..]) => {
@@ -68,8 +68,8 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
             }
         }
         (Task::Change(made), []) => {
-            let body = wanted(&made.name, job, Some(&made.shown));
-            Next::Ask(Call::new(Method::Put, of(made.id.as_str())).with(&body))
+            let body = wanted(&made.name, job, true, made.has_old_form);
+            Next::Ask(Call::new(Method::Put, of(made.id.as_str())).with(body))
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, of(id.as_str()))),
         (Task::Prove(_) | Task::Who, []) => Next::Ask(Call::new(Method::Get, of("verify"))),
@@ -136,31 +136,41 @@ fn look(job: &Job, heard: &[Value]) -> Next {
     }
 }
 
-/// The token that is to be made, or that one shown so is to become.
-fn wanted(name: &str, job: &Job, shown: Option<&Value>) -> Value {
-    let resources: Map<String, Value> =
-        job.records.iter().map(|it| ([ZONE, &it.zone_id].concat(), "*".into())).collect();
-    let mut token = json!({
-        "name": name,
-        "policies": [{
-            "effect": "allow",
-            "resources": resources,
-            "permission_groups": [{"id": DNS_WRITE}],
-        }],
-    });
-    if shown.is_some() {
-        token["status"] = "active".into();
+/// The token that is to be made, or that one which exists is to become; `is_old` is the form of its
+/// networks.
+fn wanted(name: &str, job: &Job, exists: bool, is_old: bool) -> String {
+    let mut text =
+        ["{\"name\":", &quoted(name), ",\"policies\":[{\"effect\":\"allow\",\"resources\":{"]
+            .concat();
+    for (at, zone) in distinct_zones(job).iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        text += &[comma, &quoted(&[ZONE, zone].concat()), ":\"*\""].concat();
+    }
+    text += &["},\"permission_groups\":[{\"id\":\"", DNS_WRITE, "\"}]}]"].concat();
+    if exists {
+        text += ",\"status\":\"active\"";
     }
     if let Some(end) = job.expires {
-        token["expires_on"] = iso8601(end).into();
+        text += &[",\"expires_on\":\"", &iso8601(end), "\""].concat();
     }
     if let Some(subnets) = &job.subnets {
         // Older answers have another name for it.
-        let is_old = shown.is_some_and(|shown| shown.pointer("/condition/request.ip").is_some());
         let name = if is_old { "request.ip" } else { "request_ip" };
-        token["condition"] = json!({ name: {"in": subnets} });
+        let list: Vec<String> = subnets.iter().map(|subnet| quoted(subnet)).collect();
+        text += &[",\"condition\":{\"", name, "\":{\"in\":[", &list.join(","), "]}}"].concat();
     }
-    token
+    text + "}"
+}
+
+/// The ids of the zones of the hosts, each once.
+fn distinct_zones(job: &Job) -> Vec<&str> {
+    let mut zones: Vec<&str> = Vec::new();
+    for record in &job.records {
+        if !zones.contains(&&*record.zone_id) {
+            zones.push(&record.zone_id);
+        }
+    }
+    zones
 }
 
 /// A token as the list shows it, judged for `job`; `None` if it is in another form.
@@ -196,7 +206,7 @@ fn judged(job: &Job, shown: &Value) -> Option<Made> {
         is_active,
         is_right,
         findings,
-        shown: shown.clone(),
+        has_old_form: shown.pointer(condition[1]).is_some(),
     })
 }
 
@@ -266,6 +276,8 @@ fn reach(resource: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::core::address::PerFamily;
     use crate::core::time::Timestamp;
@@ -282,7 +294,8 @@ mod tests {
 
     /// The token that Homing makes for `job`, as the account shows it.
     fn shown(job: &Job) -> Value {
-        let mut shown = wanted("homing:dev1.example.com", job, None);
+        let text = wanted("homing:dev1.example.com", job, false, false);
+        let mut shown: Value = serde_json::from_str(&text).unwrap();
         shown["id"] = "1f".into();
         shown["status"] = "active".into();
         shown["issued_on"] = "2026-11-01T00:00:00Z".into();
@@ -300,7 +313,11 @@ mod tests {
             subnets: Some(vec!["192.0.2.0/24".to_owned()]),
             ..job()
         };
-        let body = wanted("n", &limited, None);
+        let read = |exists, is_old| -> Value {
+            serde_json::from_str(&wanted("\"n\"", &limited, exists, is_old)).unwrap()
+        };
+        let body = read(false, false);
+        assert_eq!((&body["name"], &body["status"]), (&json!("\"n\""), &Value::Null));
         assert_eq!(
             body["policies"][0]["resources"],
             json!({"com.cloudflare.api.account.zone.abc": "*"})
@@ -308,8 +325,7 @@ mod tests {
         assert_eq!(body["policies"][0]["permission_groups"], json!([{"id": DNS_WRITE}]));
         assert_eq!(body["expires_on"], "2027-11-29T00:00:00Z");
         assert_eq!(body["condition"], json!({"request_ip": {"in": ["192.0.2.0/24"]}}));
-        let old = json!({"condition": {"request.ip": {"in": ["198.51.100.0/24"]}}});
-        let body = wanted("n", &limited, Some(&old));
+        let body = read(true, true);
         assert_eq!(body["condition"], json!({"request.ip": {"in": ["192.0.2.0/24"]}}));
         assert_eq!(body["status"], "active");
         for job in [job(), limited] {

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Call, Draft, Made, Maker, Next, Task, Told, text};
 use crate::core::address::Family;
@@ -50,8 +50,8 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         (Task::Look, heard) => look(duty, &of, heard),
         (Task::Make(draft), heard) => make(duty, &of, draft, heard.len()),
         (Task::Change(made), []) => {
-            let body = json!({"subDomain": duty.subname()});
-            Next::Ask(Call::new(Method::Put, login(&made.id)).with(&body))
+            let body = ["{\"subDomain\":\"", duty.subname(), "\"}"].concat();
+            Next::Ask(Call::new(Method::Put, login(&made.id)).with(body))
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, login(id))),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
@@ -126,7 +126,7 @@ fn judged(duty: &Duty, shown: &Value) -> Option<Made> {
         is_active: true,
         is_right,
         findings,
-        shown: Value::Null,
+        has_old_form: false,
     })
 }
 
@@ -137,8 +137,9 @@ fn make(duty: &Duty, of: &dyn Fn(&str) -> String, draft: &Draft, at: usize) -> N
     match begun + at {
         0 => {
             let ip = PLACEHOLDERS.into_iter().find(|(family, _)| duty.families[*family]);
-            let body = json!({"subDomain": sub, "ip": ip.map(|(_, ip)| ip)});
-            Next::Ask(Call::new(Method::Post, of("record")).with(&body))
+            let ip = ip.map(|(_, ip)| ip).unwrap_or_default();
+            let body = ["{\"ip\":\"", ip, "\",\"subDomain\":\"", sub, "\"}"].concat();
+            Next::Ask(Call::new(Method::Post, of("record")).with(body))
         }
         1 => Next::Ask(Call::new(Method::Post, format!("/domain/zone/{}/refresh", duty.zone))),
         2 => {
@@ -159,6 +160,8 @@ fn make(duty: &Duty, of: &dyn Fn(&str) -> String, draft: &Draft, at: usize) -> N
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::core::address::PerFamily;
     use crate::core::token::job::Record;

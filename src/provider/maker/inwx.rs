@@ -4,7 +4,7 @@
 //! account, so its password is changed in place. The manual names the fields of lists and not how they
 //! are nested; both forms that it may mean are read.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Call, Draft, Made, Maker, Next, Task, Told};
 use crate::core::protocol::Method;
@@ -37,7 +37,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
     let Some(record) = job.records.first() else { return Next::Strange("a login without a host") };
     let duty = &record.duty;
     match (*task, heard) {
-        (Task::Look, []) => Next::Ask(call(&json!({"method": "dyndns.list", "params": {}}))),
+        (Task::Look, []) => Next::Ask(call("dyndns.list", "")),
         (Task::Look, [list, ..]) => look(duty, list),
         (Task::Make(draft), []) => {
             let host = format!(",\"hostname\":[\"{}\"]", duty.host);
@@ -52,9 +52,9 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::Renew(draft), []) => Next::Ask(with_password("dyndns.changepassword", draft, "")),
         (Task::End(id), []) => {
+            // Its form was checked when it was read; INWX wants a number.
             let id = id.as_str().parse::<u64>().unwrap_or_default();
-            let params = json!({"accountId": id});
-            Next::Ask(call(&json!({"method": "dyndns.delete", "params": params})))
+            Next::Ask(call("dyndns.delete", &format!("\"accountId\":{id}")))
         }
         (Task::End(_) | Task::Renew(_), [_, ..]) => Next::Done(Told::default()),
         (Task::Change(_) | Task::Prove(_) | Task::Who, _) => {
@@ -63,7 +63,8 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
     }
 }
 
-fn call(body: &Value) -> Call {
+fn call(method: &str, params: &str) -> Call {
+    let body = ["{\"method\":\"", method, "\",\"params\":{", params, "}}"].concat();
     Call::new(Method::Post, "").with(body)
 }
 
@@ -144,7 +145,7 @@ fn judged(duty: &Duty, row: &Value) -> Option<Made> {
         is_active: true,
         is_right: findings.is_empty(),
         findings,
-        shown: Value::Null,
+        has_old_form: false,
     })
 }
 
@@ -159,6 +160,8 @@ fn id_in(value: &Value) -> Option<TokenId> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::core::address::PerFamily;
     use crate::core::token::job::Record;

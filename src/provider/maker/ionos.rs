@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Call, Draft, Made, Maker, Next, Task, Told, name_of, text};
+use super::{Call, Draft, Made, Maker, Next, Task, Told, name_of, quoted, text};
 use crate::core::protocol::http::rows::tree_of;
 use crate::core::protocol::{Answer, Method};
 use crate::core::secret::Secret;
@@ -56,7 +56,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
             Next::Done(Told { stands, ..Told::default() })
         }
         (Task::Make(draft), []) => {
-            let call = Call::new(Method::Post, URLS).with(&wanted(&draft.name, job));
+            let call = Call::new(Method::Post, URLS).with(wanted(&draft.name, job));
             Next::Ask(Call { brings: Some(brought), ..call })
         }
         (Task::Make(_), [made, ..]) => {
@@ -68,7 +68,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::Change(made), []) => {
             let body = wanted(&made.name, job);
-            Next::Ask(Call::new(Method::Put, of(made.id.as_str())).with(&body))
+            Next::Ask(Call::new(Method::Put, of(made.id.as_str())).with(body))
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, of(id.as_str()))),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
@@ -84,9 +84,10 @@ fn draft(job: &Job, number: &str, _: &str) -> Draft {
     Draft { name, id: None, secret: None, has_address: false }
 }
 
-fn wanted(name: &str, job: &Job) -> Value {
+fn wanted(name: &str, job: &Job) -> String {
     let hosts: Vec<&str> = job.records.iter().map(|record| record.duty.host.as_str()).collect();
-    json!({"domains": hosts, "description": name})
+    let hosts = hosts.join("\",\"");
+    ["{\"description\":", &quoted(name), ",\"domains\":[\"", &hosts, "\"]}"].concat()
 }
 
 /// The secret part of the update URL in an answer: what follows `q=`, decoded.
@@ -128,12 +129,14 @@ pub fn claimed(id: &TokenId, name: &str, is_right: bool) -> Made {
         is_active: true,
         is_right,
         findings: Vec::new(),
-        shown: Value::Null,
+        has_old_form: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::core::address::PerFamily;
     use crate::core::token::Duty;

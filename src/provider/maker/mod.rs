@@ -128,6 +128,7 @@ pub struct Told {
 }
 
 /// A credential in the account, as far as the account shows it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// Its id.
@@ -150,8 +151,8 @@ pub struct Made {
     pub is_right: bool,
     /// What it could do beyond the job, and what it lacks for it.
     pub findings: Vec<Finding>,
-    /// How the account shows it.
-    pub shown: Value,
+    /// Whether its networks are shown in an older form (Cloudflare).
+    pub has_old_form: bool,
 }
 
 /// The maker of the credentials of `issuer`; `None` where it is no such API.
@@ -192,10 +193,15 @@ impl Call {
         Self { method, path: path.into(), body: None, brings: None }
     }
 
-    /// The same request with `body`, which holds no secret.
-    fn with(self, body: &Value) -> Self {
-        Self { body: Some(body.to_string().into()), ..self }
+    /// The same request with `body`, JSON that holds no secret.
+    fn with(self, body: String) -> Self {
+        Self { body: Some(body.into()), ..self }
     }
+}
+
+/// `text` as JSON.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// The text at `pointer` (RFC 6901).
