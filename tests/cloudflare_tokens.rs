@@ -416,6 +416,7 @@ fn an_audit_by_the_token_itself_relies_on_the_receipt() {
     let ran = itself();
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("\"verdict\":\"narrow-to-zone\""), "{}", ran.out);
+    assert_eq!(ran.out.matches("\"expires-soon\"").count(), 1, "{}", ran.out);
     assert!(
         ran.out.contains("expires-soon") && ran.out.contains("management credential"),
         "{}",

@@ -424,6 +424,14 @@ fn an_audit_by_itself_relies_on_the_receipt() {
         std::fs::remove_file(desk.home.path("secret.receipt")).unwrap();
         let ran = desk.home.run(&["token", "audit", HOST]);
         assert!(ran.code == 75 && ran.out.contains("there is no receipt"), "{ran:?}");
+        // The command that helps is one that can be run as it stands.
+        let option = match kind.provider {
+            "inwx" => "audit dev1.example.com --management-user USER",
+            "ovh" => "audit dev1.example.com --management-token-file FILE",
+            _ => "issue dev1.example.com",
+        };
+        let said = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("homing token {option}")), "{}", ran.out);
         assert_eq!(desk.home.once().code, 77, "a strict host waits for a proof");
     }
 }

@@ -25,6 +25,7 @@ pub(super) const MAKER: Maker = Maker {
     is_in_place: false,
     has_own_secret: false,
     finds_zones: true,
+    is_by_user: false,
     has_limits: true,
     is_shared: true,
     takes_wildcards: true,

@@ -27,6 +27,7 @@ pub(super) const MAKER: Maker = Maker {
     is_in_place: false,
     has_own_secret: true,
     finds_zones: true,
+    is_by_user: false,
     has_limits: false,
     is_shared: false,
     // There, * is every name of the zone.

@@ -19,6 +19,7 @@ pub(super) const MAKER: Maker = Maker {
     management: "use the account's own login, or a sub-account, that may use the API without a second \
                  factor, and order DynDNS accounts (a subscription) if none is left",
     lost: "run the command again: it finds what may have been made",
+    is_by_user: true,
     has_limits: false,
     is_shared: false,
     takes_wildcards: false,

@@ -22,6 +22,7 @@ pub(super) const MAKER: Maker = Maker {
     lost: "there may be an update URL that nobody knows: it can set these names and do nothing else, \
            and IONOS lists none; to be sure, end all of them at IONOS (Domains, Dynamic DNS), and run \
            the command again",
+    is_by_user: false,
     has_limits: false,
     is_shared: false,
     takes_wildcards: true,

@@ -31,6 +31,8 @@ pub struct Maker {
     pub noun: &'static str,
     /// What a person must do so that the management credential may do all this.
     pub management: &'static str,
+    /// Whether a user with a password makes them, and not a token.
+    pub is_by_user: bool,
     /// Whether its credentials can have an end and networks.
     pub has_limits: bool,
     /// Whether one credential can be for several hosts.

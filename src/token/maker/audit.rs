@@ -10,7 +10,7 @@ use crate::core::protocol::Credential;
 use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Reach;
 use crate::core::token::desec::audit::{judge_limits, judge_use};
-use crate::core::token::finding::Finding;
+use crate::core::token::finding::{Finding, sort};
 use crate::core::token::job::zones_of;
 use crate::core::token::{Limits, way_round};
 use crate::net::http::Clients;
@@ -90,7 +90,16 @@ async fn judged(
         // Nothing of this kind has an end.
         report.findings.retain(|finding| *finding != Finding::NoExpiry);
     }
-    report.put_in_order(|report, finding| fix(subject.holder.first(), report, finding));
+    // The receipt and the provider may say the same.
+    sort(&mut report.findings);
+    report.findings.dedup();
+    let user = if maker.is_by_user { " --management-user USER" } else { "" };
+    report.put_in_order(|report, finding| {
+        fix(maker, subject.holder.first(), report, finding).map(|fix| match fix {
+            Fix::Command(command) => ["homing token ", &command, user].concat(),
+            Fix::Sentence(sentence) => sentence,
+        })
+    });
     Ok(report)
 }
 
@@ -242,22 +251,34 @@ fn note_made(made: &Made, report: &mut Audited) {
     report.limits = Some(limits);
 }
 
-/// The fix of a finding: a command, or the way round.
-fn fix(host: &Hostname, report: &Audited, finding: &Finding) -> Option<String> {
-    let by = |action: &str| Some(format!("homing token {action}"));
+/// The fix of a finding.
+enum Fix {
+    /// A command of `homing token`, without these words.
+    Command(String),
+    /// A sentence.
+    Sentence(String),
+}
+
+/// The fix of a finding, if there is one.
+fn fix(maker: &Maker, host: &Hostname, report: &Audited, finding: &Finding) -> Option<Fix> {
+    let by = |action: String| Some(Fix::Command(action));
     match finding {
         Finding::Untold { .. } if report.by == By::Itself => {
-            by(&format!("audit {host} --management-token-file FILE"))
+            let file = if maker.is_by_user { "" } else { " --management-token-file FILE" };
+            by(format!("audit {host}{file}"))
         }
+        Finding::Untold { .. } if report.by == By::Receipt => by(format!("issue {host}")),
         Finding::Untold { .. }
         | Finding::NotProven(_)
         | Finding::NeverUsed
         | Finding::Unused(_) => None,
-        Finding::NoExpiry => by(&format!("issue {host} --max-age 365d")),
-        Finding::Subnets(_) => by(&format!("issue {host} --allow-subnet any")),
-        Finding::ExpiresSoon(_) => by(&format!("rotate {host}")),
-        Finding::Double { other, .. } => by(&format!("revoke --id {other}")),
-        Finding::Reaches(_) | Finding::WritesZone(_) => Some(way_round(host.as_str())),
-        _ => by(&format!("issue {host}")),
+        Finding::NoExpiry => by(format!("issue {host} --max-age 365d")),
+        Finding::Subnets(_) => by(format!("issue {host} --allow-subnet any")),
+        Finding::ExpiresSoon(_) => by(format!("rotate {host}")),
+        Finding::Double { other, .. } => by(format!("revoke --id {other}")),
+        Finding::Reaches(_) | Finding::WritesZone(_) => {
+            Some(Fix::Sentence(way_round(host.as_str())))
+        }
+        _ => by(format!("issue {host}")),
     }
 }
