@@ -22,6 +22,9 @@ use super::time::Timestamp;
 use super::token::verdict::TokenVerdict;
 use crate::core::order::{self, SortedMap, SortedSet};
 
+/// How long after an answer a reload tries the same again.
+pub const REST: Duration = Duration::from_secs(60);
+
 /// A host at a provider: the key of an entry of the memory.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
@@ -510,7 +513,6 @@ impl Entry {
     /// Ends parks and backoff as soon as the last answer is a minute old: reloads may come in a loop. A
     /// wait for a file of this machine ends at once, because no server was asked.
     pub fn end_waits_soon(&mut self, now: Timestamp) {
-        const REST: Duration = Duration::from_secs(60);
         let rested = self.last.map_or(now, |(_, at)| at.after(REST));
         for slot in self.hold_slots() {
             let Some(hold) = slot else { continue };

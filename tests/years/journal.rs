@@ -109,6 +109,8 @@ pub struct Journal {
     had: VecDeque<(Millis, BTreeSet<IpAddr>)>,
     /// Since when each family has been gone for sure.
     gone: PerFamily<Option<Millis>>,
+    /// When each family came back last, and since when it had been gone.
+    back: PerFamily<Option<(Millis, Millis)>>,
     /// The secrets whose refusal was heard.
     refused: BTreeSet<String>,
     /// The secrets that a provider has accepted.
@@ -123,6 +125,8 @@ pub struct Journal {
     pub clock_trouble: Option<Millis>,
     /// The last moment at which a state was lost.
     state_lost: Option<Millis>,
+    /// Whether nothing was sent since: no zone is known.
+    knows_no_zone: bool,
     /// The last moment at which the machine woke: what left before it slept may arrive only then.
     pub woke: Option<Millis>,
 }
@@ -143,7 +147,12 @@ impl Journal {
     pub fn note_addresses(&mut self, now: Millis, addresses: BTreeSet<IpAddr>) {
         for family in Family::BOTH {
             let is_there = addresses.iter().any(|address| Family::of(*address) == family);
-            self.gone[family] = if is_there { None } else { self.gone[family].or(Some(now)) };
+            if is_there {
+                self.back[family] =
+                    self.gone[family].take().map(|since| (now, since)).or(self.back[family]);
+            } else {
+                self.gone[family].get_or_insert(now);
+            }
         }
         if self.had.back().is_some_and(|(_, known)| *known == addresses) {
             return;
@@ -192,6 +201,9 @@ impl Journal {
         (looked, wall): (Millis, u64),
     ) -> Result<(), String> {
         self.figures.updates += 1;
+        if std::mem::take(&mut self.knows_no_zone) {
+            self.state_lost = Some(looked);
+        }
         for (_, wish) in wishes.iter() {
             let Wish::Set(addresses) = wish else { continue };
             if let Some(address) = addresses.iter().find(|address| !self.had(*address, looked)) {
@@ -362,7 +374,9 @@ impl Journal {
         if before.is_empty() || !after.is_empty() {
             return Ok(());
         }
-        let mut gone = self.gone[*family];
+        // A request may arrive when the family has just come back.
+        let just_back = self.back[*family].filter(|(back, _)| now - back < 2 * MINUTE);
+        let mut gone = self.gone[*family].or(just_back.map(|(_, since)| since));
         let is_run = self.figures.runs > 0;
         // What was there between two runs from cron alone was there for none of them.
         if is_run && gone.is_some() {
@@ -412,7 +426,7 @@ impl Journal {
 
     /// Notes that the state was lost.
     pub fn lost_state(&mut self, now: Millis) {
-        self.state_lost = Some(now);
+        (self.state_lost, self.knows_no_zone) = (Some(now), true);
         self.forget();
     }
 

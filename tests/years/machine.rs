@@ -96,8 +96,8 @@ impl Process {
 
 /// What is under way and no conversation with a provider.
 pub enum Chore {
-    /// A check of the rights of that secret.
-    Check(String),
+    /// A check of the rights of that secret at a provider.
+    Check(String, String),
     /// A question to the zones' servers.
     Look(Vec<VerifyCase>),
     /// The program of a host.

@@ -66,6 +66,9 @@ pub trait Service {
     /// Lets somebody else put `address` in place of the addresses of its family.
     fn change_by_others(&mut self, host: &str, address: IpAddr, now: Millis);
 
+    /// Whether it accepts a secret.
+    fn knows(&self, secret: &str) -> bool;
+
     /// Makes `new` the secret in place of `old`, which is refused from now on.
     fn replace_secret(&mut self, old: &str, new: &str);
 

@@ -47,7 +47,7 @@ use super::address::{Addresses, Family, PerFamily};
 use super::backoff::after_absence;
 use super::history::Change;
 use super::memory::{
-    Entry, Hold, HoldKind, Key, Memory, Reckoning, Record, Sent, Set, Word, ZoneKey,
+    Entry, Hold, HoldKind, Key, Memory, REST, Reckoning, Record, Sent, Set, Word, ZoneKey,
 };
 use super::order::{SortedMap, SortedSet};
 use super::outcome::{Outcome, Refusal};
@@ -296,8 +296,12 @@ impl Round {
         shell: &mut dyn Shell,
     ) -> Vec<Errand> {
         let goes_on = !self.waiting.is_empty() || self.out.values().any(Out::is_request);
-        let is_retry = look.occasion.retry_rejected || look.occasion.reloaded;
-        self.traffic.begin_round(goes_on && !is_retry);
+        let refused_since = match look.occasion {
+            Occasion { retry_rejected: true, .. } => None,
+            Occasion { reloaded: true, .. } => Some(now.steady.saturating_sub(REST)),
+            _ => Some(Duration::ZERO),
+        };
+        self.traffic.begin_round(refused_since.filter(|_| goes_on));
         self.without_zones = zones::Silent::default();
         // Before the clock is set, certificates fail although the services are right.
         if now.is_set {

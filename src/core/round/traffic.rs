@@ -18,8 +18,9 @@ use crate::core::secret::Fingerprint;
 pub struct Traffic {
     /// When the last request to each server that wants a gap was answered, by the steady clock.
     last: SortedMap<Rc<str>, Duration>,
-    /// By the place that takes updates, the same for all entries that lead there.
-    refused: SortedMap<(Rc<str>, Fingerprint), Refusal>,
+    /// By the place that takes updates, the same for all entries that lead there; with the moment of
+    /// the answer, by the steady clock.
+    refused: SortedMap<(Rc<str>, Fingerprint), (Refusal, Duration)>,
     accepted: SortedSet<(Rc<str>, Fingerprint)>,
     /// By server and interface: another interface may still reach it.
     unreachable: SortedMap<(Rc<str>, Option<InterfaceName>), Deferral>,
@@ -27,11 +28,11 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Forgets the facts that hold for one round only. Refused credentials are kept if requests of the
-    /// last round go on: hosts that waited behind them are not parked yet.
-    pub fn begin_round(&mut self, goes_on: bool) {
-        let Self { last, refused, .. } = std::mem::take(self);
-        let refused = if goes_on { refused } else { SortedMap::new() };
+    /// Forgets the facts that hold for one round only. If requests of the last round go on, refusals of
+    /// credentials since `refused_since` are kept: hosts that waited behind them are not parked yet.
+    pub fn begin_round(&mut self, refused_since: Option<Duration>) {
+        let Self { last, mut refused, .. } = std::mem::take(self);
+        refused.retain(|_, (_, at)| refused_since.is_some_and(|since| since <= *at));
         *self = Self { last, refused, ..Self::default() };
     }
 
@@ -42,9 +43,11 @@ impl Traffic {
         identity: Fingerprint,
         bind: Option<InterfaceName>,
     ) -> Option<Outcome> {
-        let refusal = self.refused.get(&(Rc::clone(&subject.place), identity)).cloned();
+        let refusal = self.refused.get(&(Rc::clone(&subject.place), identity));
         let deferral = || self.unreachable.get(&(Rc::clone(&subject.server), bind)).cloned();
-        refusal.map(Outcome::Rejected).or_else(|| deferral().map(Outcome::Deferred))
+        refusal
+            .map(|(refusal, _)| Outcome::Rejected(refusal.clone()))
+            .or_else(|| deferral().map(Outcome::Deferred))
     }
 
     /// Whether the server has accepted the credential in this round; until then only one
@@ -77,7 +80,7 @@ impl Traffic {
                 self.accepted.insert(key);
             }
             Outcome::Rejected(refusal) if refusal.rejection.is_the_credentials() => {
-                self.refused.insert(key, refusal.clone());
+                self.refused.insert(key, (refusal.clone(), steady));
             }
             // The provider refused something other than the credential.
             Outcome::Rejected(_) => {

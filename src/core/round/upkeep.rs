@@ -325,8 +325,12 @@ impl Round {
         let mut wanted = Vec::new();
         for token in self.tokens_in_use().into_iter().filter(|token| self.is_checked(token)) {
             let OwnToken { identity, places } = token;
-            let has_succeeded =
-                |&place: &usize| self.report.hosts[self.cases[place].at].has_succeeded();
+            // A host may be right by the answers of the zone's own servers, with a credential not tried.
+            let has_succeeded = |&place: &usize| {
+                let Case { subject, at, .. } = &self.cases[place];
+                self.report.hosts[*at].has_succeeded()
+                    && self.traffic.is_accepted(subject, identity)
+            };
             // Most rounds send nothing, so this ends here.
             if !places.iter().any(has_succeeded) && !spoke.contains(&(identity, true)) {
                 continue;

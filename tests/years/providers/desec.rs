@@ -46,11 +46,6 @@ impl Desec {
         }
     }
 
-    /// Whether it accepts a token.
-    pub fn knows(&self, token: &str) -> bool {
-        self.tokens.contains_key(token)
-    }
-
     /// Lets another machine of the account use up what the zones of `number` have left.
     pub fn take_by_others(&mut self, number: u64, now: Millis) {
         let at = usize::try_from(number).unwrap_or_default() % self.zones.len();
@@ -165,6 +160,10 @@ impl Service for Desec {
     fn change_by_others(&mut self, host: &str, address: IpAddr, _now: Millis) {
         let records = self.records.entry(host.to_owned()).or_default();
         records[Family::of(address)] = BTreeSet::from([address]);
+    }
+
+    fn knows(&self, secret: &str) -> bool {
+        self.tokens.contains_key(secret)
     }
 
     fn replace_secret(&mut self, old: &str, new: &str) {

@@ -113,6 +113,10 @@ impl Service for Dyndns2 {
         records[Family::of(address)] = BTreeSet::from([address]);
     }
 
+    fn knows(&self, secret: &str) -> bool {
+        self.password == secret
+    }
+
     fn replace_secret(&mut self, _old: &str, new: &str) {
         new.clone_into(&mut self.password);
         self.refused = 0;

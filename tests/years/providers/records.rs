@@ -180,6 +180,10 @@ impl Service for RecordApi {
         self.records.iter_mut().filter(is_it).for_each(|record| record.address = address);
     }
 
+    fn knows(&self, secret: &str) -> bool {
+        self.token == secret
+    }
+
     fn replace_secret(&mut self, _old: &str, new: &str) {
         new.clone_into(&mut self.token);
     }

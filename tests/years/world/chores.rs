@@ -8,6 +8,7 @@ use homing::core::round::{Answer, Holder, HostAnswers, LOOK, Now, Subject, Verif
 use homing::core::token::upkeep::TokenFacts;
 use homing::core::verify::{Said, ServerAnswer, Verify, VerifyVerdict, judge};
 
+use super::incidents::number_of;
 use super::{Event, World};
 use crate::years::faults::Kind;
 use crate::years::machine::{Chore, Process, millis};
@@ -59,11 +60,12 @@ impl World {
         now: &Now,
     ) -> Result<(), String> {
         let secret = holder.credential.secret.expose();
-        self.journal.uses(holder.subjects[0].host.key.host.as_str(), secret)?;
+        let key = &holder.subjects[0].host.key;
+        self.journal.uses(key.host.as_str(), secret)?;
         self.journal.checks(secret, self.now)?;
         let wait = holder.not_before.unwrap_or_default().saturating_sub(now.steady);
         let lasts = millis(wait) + 200 + self.chance.below(3 * SECOND);
-        self.begin_chore(process, id, Chore::Check(secret.to_owned()), lasts);
+        self.begin_chore(process, id, Chore::Check(key.provider.clone(), secret.to_owned()), lasts);
         Ok(())
     }
 
@@ -72,7 +74,7 @@ impl World {
         let Some(chore) = process.chores.remove(&id) else { return Ok(()) };
         let answer = match chore {
             Chore::Program => Answer::Hook(Ok(())),
-            Chore::Check(secret) => self.rights_of(&secret),
+            Chore::Check(provider, secret) => self.rights_of(&provider, &secret),
             Chore::Look(cases) => {
                 let said = cases.into_iter().map(|case| self.said_by_servers(process, case));
                 Answer::Look(said.collect())
@@ -81,11 +83,11 @@ impl World {
         self.take_in(process, id, answer)
     }
 
-    /// What a check finds out about a token of deSEC: that it can do its job and nothing else.
-    fn rights_of(&self, secret: &str) -> Answer {
-        let found = if self.is_cut_off() || self.strikes(Kind::Outage, 0) {
+    /// What a check finds out about a token: that it can do its job and nothing else.
+    fn rights_of(&self, provider: &str, secret: &str) -> Answer {
+        let found = if self.is_cut_off() || self.strikes(Kind::Outage, number_of(provider)) {
             Err(Silence::new(Trouble::Unreachable, "no connection").into())
-        } else if self.desec.knows(secret) {
+        } else if self.service_named(provider).knows(secret) {
             Ok(TokenFacts::default())
         } else {
             Err(Outcome::rejected(Rejection::Credential, "Invalid token."))

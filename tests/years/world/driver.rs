@@ -111,7 +111,6 @@ impl World {
         match process.signals.pop_front() {
             Some(Signal::Round) => return Some(Occasion::default()),
             Some(Signal::Reload) => {
-                self.journal.note_retry();
                 return Some(Occasion { reloaded: true, ..Occasion::default() });
             }
             None => {}

@@ -190,20 +190,15 @@ impl World {
             return;
         }
         let now = self.now;
-        let service = match &**provider {
-            "desec" => 0,
-            "dyn" => 1,
-            _ => 2,
-        };
-        self.service(service).change_by_others(host.as_str(), address, now);
+        self.service(number_of(provider)).change_by_others(host.as_str(), address, now);
         self.journal.drifted(host.as_str(), family);
     }
 
     /// The service of a provider.
     pub(super) fn service_named(&self, provider: &str) -> &dyn Service {
-        match provider {
-            "desec" => &self.desec,
-            "dyn" => &*self.services[0],
+        match number_of(provider) {
+            0 => &self.desec,
+            1 => &*self.services[0],
             _ => &*self.services[1],
         }
     }
@@ -251,6 +246,15 @@ impl World {
             .flat_map(|request| request.updates.iter().map(|update| update.host.to_string()))
             .collect();
         self.journal.ended(&hosts, process.round.memory != self.disk.saved);
+    }
+}
+
+/// The number of a provider's service.
+pub(super) fn number_of(provider: &str) -> usize {
+    match provider {
+        "desec" => 0,
+        "dyn" => 1,
+        _ => 2,
     }
 }
 

@@ -145,6 +145,10 @@ impl World {
         let known = known.filter(|it| process.round.memory.servers.contains_key(&*it.name));
         let servers = known.map(|it| (it.name.to_string(), hash(&[&it.place()]))).collect();
         process.round.begin(&accesses, servers, occasion, now);
+        if occasion.reloaded {
+            // A refusal that was heard while the addresses were looked at is tried again, too.
+            self.journal.note_retry();
+        }
         let problem = |_: &str| Fingerprint(1);
         let look = look_of(&config, sights, &process.round, accesses, occasion, problem);
         for Observed { subject, seen, .. } in &look.hosts {
