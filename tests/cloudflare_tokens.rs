@@ -3,12 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::{home, sandbox};
+use crate::support::{home, in_parallel, sandbox};
 use home::{Home, Ran};
 use sandbox::services::Played;
 use sandbox::services::cloudflare::{self, zone_id};
@@ -314,30 +312,25 @@ fn cut_after_every_request(begin: fn(&Desk), command: &[&str]) {
     let (_, asked) = measured.check(command, 0);
     assert!(asked.len() > 5, "{asked:?}");
     let cuts: Vec<_> = (0..asked.len()).flat_map(|at| [(at, false), (at, true)]).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(&(after, performed_last)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
-            let desk = Desk::new();
-            begin(&desk);
-            desk.played.die_after(after, performed_last);
-            let ran = desk.run(command);
-            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
-            desk.played.revive();
-            desk.assert_narrow(&case);
-            let in_use = desk.home.path("token").exists().then(|| desk.home.read("token"));
-            if let Some(in_use) = in_use {
-                let is_it = |token: &Token| in_use == format!("{}\n", token.secret);
-                assert!(desk.tokens().iter().any(is_it), "the token in use does not work: {case}");
-            }
-            let ran = desk.run(ISSUE);
-            assert_eq!(ran.code, 0, "{case}\n{ran:?}");
-            desk.assert_right(&case);
-            desk.assert_updates(&case);
+    in_parallel(&cuts, |&(after, performed_last)| {
+        let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
+        let desk = Desk::new();
+        begin(&desk);
+        desk.played.die_after(after, performed_last);
+        let ran = desk.run(command);
+        assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
+        desk.played.revive();
+        desk.assert_narrow(&case);
+        let in_use = desk.home.path("token").exists().then(|| desk.home.read("token"));
+        if let Some(in_use) = in_use {
+            let is_it = |token: &Token| in_use == format!("{}\n", token.secret);
+            assert!(desk.tokens().iter().any(is_it), "the token in use does not work: {case}");
         }
-    };
-    // Most of what a run does is waiting.
-    thread::scope(|scope| (0..6).for_each(|_| drop(scope.spawn(work))));
+        let ran = desk.run(ISSUE);
+        assert_eq!(ran.code, 0, "{case}\n{ran:?}");
+        desk.assert_right(&case);
+        desk.assert_updates(&case);
+    });
 }
 
 #[test]

@@ -3,10 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use crate::support::{home, sandbox};
+use crate::support::{home, in_parallel, sandbox};
 use home::{Home, Ran};
 use sandbox::services::world::World;
 use sandbox::services::{Played, Service, inwx, ionos, ovh};
@@ -325,32 +323,27 @@ fn cut_after_every_request(kind: &Kind, begin: fn(&Desk<'_>), command: &[&str]) 
     begin(&measured);
     let (_, asked) = measured.check(command, 0);
     let cuts: Vec<_> = (0..asked.len()).flat_map(|at| [(at, false), (at, true)]).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(&(after, performed_last)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
-            let desk = Desk::new(kind);
-            begin(&desk);
-            desk.played.die_after(after, performed_last);
-            let ran = desk.run(command);
-            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
-            desk.played.revive();
-            desk.assert_narrow(&case);
-            let ran = desk.run(ISSUE);
-            assert_eq!(ran.code, 0, "{case}\n{ran:?}");
-            if let Some(forget) = kind.forget {
-                // Only what was made without an answer may be there as well.
-                let is_lost = performed_last && after > 0 && asked[after - 1].starts_with("POST");
-                assert_eq!(desk.made().len(), if is_lost { 2 } else { 1 }, "{case}");
-                let text = desk.home.read("secret");
-                desk.played.with_world(|world| forget(world, &text));
-            }
-            desk.assert_right(&case);
-            desk.assert_updates(&case);
+    in_parallel(&cuts, |&(after, performed_last)| {
+        let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
+        let desk = Desk::new(kind);
+        begin(&desk);
+        desk.played.die_after(after, performed_last);
+        let ran = desk.run(command);
+        assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
+        desk.played.revive();
+        desk.assert_narrow(&case);
+        let ran = desk.run(ISSUE);
+        assert_eq!(ran.code, 0, "{case}\n{ran:?}");
+        if let Some(forget) = kind.forget {
+            // Only what was made without an answer may be there as well.
+            let is_lost = performed_last && after > 0 && asked[after - 1].starts_with("POST");
+            assert_eq!(desk.made().len(), if is_lost { 2 } else { 1 }, "{case}");
+            let text = desk.home.read("secret");
+            desk.played.with_world(|world| forget(world, &text));
         }
-    };
-    // Most of what a run does is waiting.
-    thread::scope(|scope| (0..6).for_each(|_| drop(scope.spawn(work))));
+        desk.assert_right(&case);
+        desk.assert_updates(&case);
+    });
 }
 
 #[test]

@@ -3,11 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{home, sandbox};
+use crate::support::{home, in_parallel, sandbox};
 use home::{Home, Ran};
 use sandbox::services::iam::{AccessKey, Context, User};
 use sandbox::services::world::World;
@@ -415,47 +413,41 @@ fn cut_after_every_request(begin: fn(&Desk), command: &[&str]) {
     };
     let cuts = (0..asked.len()).filter(|at| !is_between(at));
     let cuts: Vec<_> = cuts.flat_map(|at| [(at, false), (at, true)]).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(&(after, performed_last)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
-            let desk = Desk::new();
-            begin(&desk);
-            desk.played.die_after(after, performed_last);
-            let ran = desk.run(command);
-            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
-            desk.played.revive();
-            let users = desk.played.with_world(|world| world.iam.users.clone());
-            // A key may only exist where the user is narrow already.
-            if users.iter().any(|user| !user.keys.is_empty()) {
-                desk.assert_narrow(&case);
-            }
-            let in_use = desk.home.path("token").exists().then(|| desk.home.read("token"));
-            if let Some(in_use) = in_use {
-                let is_it = |key: &AccessKey| {
-                    key.is_active && in_use == format!("{}:{}\n", key.id, key.secret)
-                };
-                let works = users.iter().any(|user| user.keys.iter().any(is_it));
-                assert!(works, "the key in use does not work: {case}");
-            }
-            let ran = desk.run(ISSUE);
-            assert_eq!(ran.code, 0, "{case}\n{ran:?}");
-            // The answer with a key may be lost: then nobody has its secret, and the audit names it.
-            let user = desk.user();
-            if user.keys.len() == 2 {
-                let file = desk.home.read("token");
-                let stray = user.keys.iter().find(|key| !file.starts_with(&key.id)).unwrap();
-                let (ran, _) = desk.check(AUDIT, 0);
-                assert!(ran.out.contains(&stray.id), "{case}: {}", ran.out);
-                assert!(performed_last && asked[after - 1] == "CreateAccessKey", "{case}");
-                desk.check(&["revoke", "--id", &stray.id], 0);
-            }
-            desk.assert_right(&case);
-            desk.assert_updates(&case);
+    in_parallel(&cuts, |&(after, performed_last)| {
+        let case = format!("{command:?} cut after {after} of {asked:?}, {performed_last}");
+        let desk = Desk::new();
+        begin(&desk);
+        desk.played.die_after(after, performed_last);
+        let ran = desk.run(command);
+        assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
+        desk.played.revive();
+        let users = desk.played.with_world(|world| world.iam.users.clone());
+        // A key may only exist where the user is narrow already.
+        if users.iter().any(|user| !user.keys.is_empty()) {
+            desk.assert_narrow(&case);
         }
-    };
-    // Most of what a run does is waiting.
-    thread::scope(|scope| (0..6).for_each(|_| drop(scope.spawn(work))));
+        let in_use = desk.home.path("token").exists().then(|| desk.home.read("token"));
+        if let Some(in_use) = in_use {
+            let is_it =
+                |key: &AccessKey| key.is_active && in_use == format!("{}:{}\n", key.id, key.secret);
+            let works = users.iter().any(|user| user.keys.iter().any(is_it));
+            assert!(works, "the key in use does not work: {case}");
+        }
+        let ran = desk.run(ISSUE);
+        assert_eq!(ran.code, 0, "{case}\n{ran:?}");
+        // The answer with a key may be lost: then nobody has its secret, and the audit names it.
+        let user = desk.user();
+        if user.keys.len() == 2 {
+            let file = desk.home.read("token");
+            let stray = user.keys.iter().find(|key| !file.starts_with(&key.id)).unwrap();
+            let (ran, _) = desk.check(AUDIT, 0);
+            assert!(ran.out.contains(&stray.id), "{case}: {}", ran.out);
+            assert!(performed_last && asked[after - 1] == "CreateAccessKey", "{case}");
+            desk.check(&["revoke", "--id", &stray.id], 0);
+        }
+        desk.assert_right(&case);
+        desk.assert_updates(&case);
+    });
 }
 
 #[test]

@@ -6,11 +6,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::{account, home, sandbox};
+use crate::support::{account, home, in_parallel, sandbox};
 use account::{
     DEV1, HOST, MANAGEMENT, ZONE, asked, change, check, desk, ours, rows, the_one, token,
     token_command, writes,
@@ -90,22 +89,6 @@ impl Begun {
         }
         (sandbox, home)
     }
-}
-
-/// Checks every case; most of what a run does is waiting.
-fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
-    const AT_ONCE: usize = 24;
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            check(case);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(work);
-        }
-    });
 }
 
 /// Says that something is not tested here, which is a failure where everything has to be there.

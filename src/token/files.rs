@@ -19,6 +19,7 @@ use crate::config::SecretPlace;
 use crate::config::secret::{self, Flaw, SecretError};
 use crate::core::order::SortedSet;
 use crate::core::secret::Secret;
+use crate::os::clock;
 use crate::os::disk::{self, Ownership, with_ending};
 use crate::os::reason::reason;
 use crate::receipt::{self, Receipt, ReceiptError};
@@ -51,6 +52,13 @@ pub struct Found {
 }
 
 impl Found {
+    /// The same without receipts that are not `here`: those of another server.
+    pub fn only(mut self, here: &dyn Fn(&Receipt) -> bool) -> Self {
+        self.receipt = self.receipt.filter(here);
+        self.half_made = self.half_made.filter(here);
+        self
+    }
+
     /// The receipt, if it is of the secret in use.
     pub fn proven(&self) -> Option<&Receipt> {
         let secret = self.secret.as_ref()?;
@@ -119,6 +127,18 @@ impl TokenFile {
         }
         self.look_for_half_made(&mut found, only_looking)?;
         Ok(found)
+    }
+
+    /// Ends with its token: removes what a cut run left, and notes in `receipt` that it was revoked.
+    pub fn revoked(&self, receipt: Option<&Receipt>) -> Result<(), Failure> {
+        self.remove_new();
+        match receipt.filter(|known| known.revoked.is_none()) {
+            Some(known) => {
+                let (revoked, replaces) = (Some(clock::wall()), Vec::new());
+                self.write_receipt(&Receipt { proven: None, revoked, replaces, ..known.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Finds the half-made token of a cut run; its receipt must be of the secret beside it.

@@ -1,11 +1,14 @@
 //! The job of a holder's credential: its records with their zones, and the limits.
 
+use super::files::TokenFile;
+use super::limits::warning;
 use super::{Failure, Holder};
 use crate::config::HostConfig;
 use crate::core::plan::WhenGone;
 use crate::core::time::Timestamp;
 use crate::core::token::job::{Job, Record};
 use crate::core::token::{Duty, Limits, zone_to_register};
+use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::asker::Asker;
 use crate::receipt::Receipt;
@@ -67,4 +70,15 @@ pub async fn job(
         records.push(Record { duty, zone_id, removes: removes(host) });
     }
     Ok(Job { records, expires, subnets: limits.subnets.clone() })
+}
+
+/// Prints the lines of a plan; returns whether there are any.
+pub fn tell_plan(holder: &Holder<'_>, file: &TokenFile, lines: &[String], limits: &Limits) -> bool {
+    if lines.is_empty() {
+        return false;
+    }
+    out(&format!("{} ({})", holder.label(), file.path().display()));
+    lines.iter().for_each(|line| out(line));
+    warning(limits).iter().for_each(|line| out(line));
+    true
 }

@@ -4,7 +4,7 @@ use crate::cli::{Ask, LimitsAsked, TokenAction, TokenCommand};
 use crate::core::order;
 use crate::core::time::Timestamp;
 use crate::core::token::{EVERYWHERE, Limits, SHORTEST, period};
-use crate::os::clock;
+use crate::os::clock::{self, rfc3339_seconds};
 use crate::receipt::Receipt;
 use crate::token::Failure;
 
@@ -66,6 +66,14 @@ pub fn limits_of(
     });
     let end = limits.max_age.map(|age| kept.unwrap_or_else(|| now.after(age)));
     Ok((limits, end))
+}
+
+/// How long a credential lasts, in words.
+pub fn until(end: Option<Timestamp>) -> String {
+    match end {
+        Some(end) => format!("works until {}", rfc3339_seconds(end)),
+        None => "has no end".to_owned(),
+    }
 }
 
 /// The warning about the networks of `limits`, which a machine whose address changes may leave.

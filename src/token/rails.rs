@@ -147,11 +147,9 @@ struct Job<'a> {
 impl<'a> RailsIssuer<'a> {
     /// Fixes one holder's token, or replaces it.
     async fn serve(&self, holder: &'a Holder<'a>, file: &TokenFile) -> Result<(), Failure> {
-        let mut found = file.look(self.command.dry_run)?;
         let base = base(holder.provider);
         let is_here = |receipt: &Receipt| receipt.server == base && receipt.rails.is_some();
-        found.receipt = found.receipt.filter(is_here);
-        found.half_made = found.half_made.filter(is_here);
+        let found = file.look(self.command.dry_run)?.only(&is_here);
         for remark in &found.remarks {
             out(&format!("{}: {remark}", holder.label()));
         }

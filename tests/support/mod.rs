@@ -20,3 +20,22 @@ pub mod snapshot;
 pub mod sources;
 pub mod tls;
 pub mod virtual_clock;
+
+/// Checks every case, several at once; most of what a run of Homing does is waiting.
+#[cfg(feature = "tokens")]
+pub fn in_parallel<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const AT_ONCE: usize = 12;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            check(case);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(work);
+        }
+    });
+}

@@ -279,19 +279,9 @@ fn reach(resource: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::tests::job;
     use super::*;
-    use crate::core::address::PerFamily;
     use crate::core::time::Timestamp;
-    use crate::core::token::Duty;
-    use crate::core::token::job::Record;
-
-    fn job() -> Job {
-        let families = PerFamily { v4: true, v6: true };
-        let (host, zone) = ("dev1.example.com".parse().unwrap(), "example.com".parse().unwrap());
-        let duty = Duty { host, zone, families };
-        let record = Record { duty, zone_id: "abc".to_owned(), removes: false };
-        Job { records: vec![record], expires: None, subnets: None }
-    }
 
     /// The token that Homing makes for `job`, as the account shows it.
     fn shown(job: &Job) -> Value {
@@ -312,7 +302,7 @@ mod tests {
         let limited = Job {
             expires: Some(Timestamp::from_secs(1_827_446_400)),
             subnets: Some(vec!["192.0.2.0/24".to_owned()]),
-            ..job()
+            ..job("abc")
         };
         let read = |exists, is_old| -> Value {
             serde_json::from_str(&wanted("\"n\"", &limited, exists, is_old)).unwrap()
@@ -329,7 +319,7 @@ mod tests {
         let body = read(true, true);
         assert_eq!(body["condition"], json!({"request.ip": {"in": ["192.0.2.0/24"]}}));
         assert_eq!(body["status"], "active");
-        for job in [job(), limited] {
+        for job in [job("abc"), limited] {
             let made = judged(&job, &shown(&job)).unwrap();
             assert!(made.is_right, "{made:?}");
             assert_eq!(
@@ -368,15 +358,15 @@ mod tests {
                 "can create, change and delete tokens, so it can do everything",
             ),
         ] {
-            let mut token = shown(&job());
+            let mut token = shown(&job("abc"));
             let policy =
                 json!({"effect": "allow", "resources": resources, "permission_groups": [groups]});
             token["policies"].as_array_mut().unwrap().push(policy);
-            let made = judged(&job(), &token).unwrap();
+            let made = judged(&job("abc"), &token).unwrap();
             assert_eq!(words(&made)[0], expect);
             assert!(!made.is_right, "{expect}");
             token["policies"].as_array_mut().unwrap().remove(0);
-            let made = judged(&job(), &token).unwrap();
+            let made = judged(&job("abc"), &token).unwrap();
             assert!(
                 words(&made).iter().any(|it| it.starts_with("may not write AAAA of dev1")),
                 "{made:?}"
@@ -399,16 +389,16 @@ mod tests {
             |token| token["status"] = "disabled".into(),
         ];
         for drift in drifts {
-            let mut token = shown(&job());
+            let mut token = shown(&job("abc"));
             drift(&mut token);
-            assert!(!judged(&job(), &token).unwrap().is_right, "{token}");
+            assert!(!judged(&job("abc"), &token).unwrap().is_right, "{token}");
         }
     }
 
     #[test]
     fn a_list_has_pages_and_another_form_is_no_list() {
-        let page = |count: usize| json!({"result": vec![shown(&job()); count]});
-        let ask = |heard: &[Value]| match next(&Task::Look, &job(), heard) {
+        let page = |count: usize| json!({"result": vec![shown(&job("abc")); count]});
+        let ask = |heard: &[Value]| match next(&Task::Look, &job("abc"), heard) {
             Next::Ask(call) => call.path,
             Next::Done(told) => told.made.len().to_string(),
             Next::Strange(what) => what.to_owned(),

@@ -163,20 +163,11 @@ fn id_in(value: &Value) -> Option<TokenId> {
 mod tests {
     use serde_json::json;
 
+    use super::super::tests::job;
     use super::*;
-    use crate::core::address::PerFamily;
-    use crate::core::token::job::Record;
-
-    fn job() -> Job {
-        let families = PerFamily { v4: true, v6: true };
-        let (host, zone) = ("dev1.example.com".parse().unwrap(), "example.com".parse().unwrap());
-        let duty = Duty { host, zone, families };
-        let record = Record { duty, zone_id: "example.com".to_owned(), removes: false };
-        Job { records: vec![record], expires: None, subnets: None }
-    }
 
     fn body(task: &Task<'_>) -> String {
-        match next(task, &job(), &[]) {
+        match next(task, &job("example.com"), &[]) {
             Next::Ask(call) => call.body.unwrap().to_string(),
             Next::Done(_) | Next::Strange(_) => "no request".to_owned(),
         }
@@ -184,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_login_is_made_for_one_host_and_its_password_is_changed() {
-        let draft = draft(&job(), "7f3a", "s3cret");
+        let draft = draft(&job("example.com"), "7f3a", "s3cret");
         assert_eq!(draft.secret.as_ref().unwrap().expose(), "dev1-example-com-7f3a:s3cret");
         let params = "\"username\":\"dev1-example-com-7f3a\",\"password\":\"…\"";
         let create = format!(
@@ -194,7 +185,9 @@ mod tests {
         let change = format!("{{\"method\":\"dyndns.changepassword\",\"params\":{{{params}}}}}");
         assert_eq!(body(&Task::Renew(&draft)), change);
         let made = [json!({"code": 1000, "resData": {"accountId": 7, "recordId": 9}})];
-        let Next::Done(told) = next(&Task::Make(&draft), &job(), &made) else { panic!("not done") };
+        let Next::Done(told) = next(&Task::Make(&draft), &job("example.com"), &made) else {
+            panic!("not done")
+        };
         assert_eq!(told.fresh.unwrap().0.as_str(), "7");
         let id = "7".parse().unwrap();
         let end = "{\"method\":\"dyndns.delete\",\"params\":{\"accountId\":7}}";
@@ -205,10 +198,12 @@ mod tests {
     fn a_list_is_read_in_each_form_that_the_manual_may_mean() {
         let row = |records: Value| json!({"accountId": 7, "username": "x", "records": records});
         let own = row(json!([{"hostname": "dev1.example.com"}]));
-        let told = |data: Value| match next(&Task::Look, &job(), &[json!({"resData": data})]) {
-            Next::Done(told) => told.made,
-            Next::Ask(_) | Next::Strange(_) => panic!("not read"),
-        };
+        let told =
+            |data: Value| match next(&Task::Look, &job("example.com"), &[json!({"resData": data})])
+            {
+                Next::Done(told) => told.made,
+                Next::Ask(_) | Next::Strange(_) => panic!("not read"),
+            };
         for data in [json!([own]), json!({"count": 1, "dyndns": [own]}), own.clone()] {
             let made = told(data);
             assert!(made.len() == 1 && made[0].is_right && made[0].is_for_job, "{made:?}");
@@ -220,6 +215,6 @@ mod tests {
         let other = told(json!([row(json!([{"name": "www.example.com."}]))]));
         assert!(!other[0].is_for_job && other[0].findings[0].stops_the_job());
         let strange = [json!({"resData": [{"username": "x"}]})];
-        assert!(matches!(next(&Task::Look, &job(), &strange), Next::Strange(_)));
+        assert!(matches!(next(&Task::Look, &job("example.com"), &strange), Next::Strange(_)));
     }
 }

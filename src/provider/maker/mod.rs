@@ -210,3 +210,19 @@ fn quoted(text: &str) -> String {
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::address::PerFamily;
+    use crate::core::token::Duty;
+    use crate::core::token::job::{Job, Record};
+
+    /// A job for both families of `dev1.example.com`, without limits.
+    pub fn job(zone_id: &str) -> Job {
+        let families = PerFamily { v4: true, v6: true };
+        let (host, zone) = ("dev1.example.com".parse().unwrap(), "example.com".parse().unwrap());
+        let duty = Duty { host, zone, families };
+        let record = Record { duty, zone_id: zone_id.to_owned(), removes: false };
+        Job { records: vec![record], expires: None, subnets: None }
+    }
+}

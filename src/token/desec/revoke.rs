@@ -134,12 +134,11 @@ async fn by_receipt(
     file: &TokenFile,
     dry_run: bool,
 ) -> Result<(), Failure> {
-    let found = file.look(dry_run)?;
+    let is_here = |receipt: &Receipt| receipt.server == account.server();
+    let found = file.look(dry_run)?.only(&is_here);
     let (label, path) = (holder.label(), file.path().display());
     found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
-    let is_here = |receipt: &Receipt| receipt.server == account.server();
-    let receipt = found.receipt.filter(is_here);
-    let half_made = found.half_made.filter(is_here);
+    let (receipt, half_made) = (found.receipt, found.half_made);
     let named = receipt.iter().flat_map(Receipt::ids);
     let half = half_made.iter().filter_map(|half| half.id.as_ref());
     let ids: Vec<TokenId> = named.chain(half).cloned().collect();

@@ -9,7 +9,7 @@ use super::work::{Choice, Work};
 use crate::core::secret::Secret;
 use crate::core::token::TokenId;
 use crate::core::token::finding::verdict;
-use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::maker::account::Account;
@@ -18,7 +18,7 @@ use crate::receipt::Receipt;
 use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::TokenFile;
 use crate::token::job::job;
-use crate::token::limits::{limits_of, whole_now};
+use crate::token::limits::{limits_of, until, whole_now};
 use crate::token::{Failure, Holder};
 
 /// How often a new credential is tried until the provider knows it everywhere, and the time between.
@@ -66,10 +66,7 @@ impl<'a> Desk<'a> {
         }
         work.forget_replaced()?;
         let done = if has_plan { "done" } else { "nothing to do" };
-        let until = match work.job.expires {
-            Some(end) => format!("works until {}", rfc3339_seconds(end)),
-            None => "has no end".to_owned(),
-        };
+        let until = until(work.job.expires);
         let (verdict, place) = (verdict(&made.findings), file.path().display());
         work.tell(&format!(
             "{done}; its {noun} is {verdict} and {until}; its secret is in {place}"
@@ -86,11 +83,9 @@ impl<'a> Desk<'a> {
         holder: &'a Holder<'a>,
         file: &'a TokenFile,
     ) -> Result<Work<'a>, Failure> {
-        let mut found = file.look(self.command.dry_run)?;
         let server = self.server();
-        let is_here = |receipt: &Receipt| receipt.server == server;
-        found.receipt = found.receipt.filter(is_here);
-        found.half_made = found.half_made.filter(is_here);
+        let found =
+            file.look(self.command.dry_run)?.only(&|receipt: &Receipt| receipt.server == server);
         let receipt = found.receipt.as_ref();
         let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
         let failed = |trouble: &Trouble, doing: &str| self.failure(trouble, doing);

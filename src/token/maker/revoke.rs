@@ -3,7 +3,6 @@
 use super::Desk;
 use crate::core::token::job::Job;
 use crate::core::token::{Limits, TokenId};
-use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::provider::maker::Made;
@@ -19,13 +18,12 @@ impl Desk<'_> {
         holder: &Holder<'_>,
         file: &TokenFile,
     ) -> Result<(), Failure> {
-        let found = file.look(self.command.dry_run)?;
+        let server = self.server();
+        let found =
+            file.look(self.command.dry_run)?.only(&|receipt: &Receipt| receipt.server == server);
         let (label, noun) = (holder.label(), self.maker.noun);
         found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
-        let server = self.server();
-        let is_here = |receipt: &&Receipt| receipt.server == server;
-        let receipt = found.receipt.as_ref().filter(is_here);
-        let half_made = found.half_made.as_ref().filter(is_here);
+        let (receipt, half_made) = (found.receipt.as_ref(), found.half_made.as_ref());
         let known: Vec<&Receipt> = receipt.into_iter().chain(half_made).collect();
         let ids: Vec<&TokenId> = known.iter().flat_map(|receipt| receipt.ids()).collect();
         if ids.is_empty() && half_made.is_none() {
@@ -54,12 +52,7 @@ impl Desk<'_> {
         if self.command.dry_run {
             return Ok(());
         }
-        file.remove_new();
-        if let Some(known) = receipt.filter(|known| known.revoked.is_none()) {
-            let revoked = Some(clock::wall());
-            let replaces = Vec::new();
-            file.write_receipt(&Receipt { proven: None, revoked, replaces, ..known.clone() })?;
-        }
+        file.revoked(receipt)?;
         if found.secret.is_some_and(|secret| known.iter().any(|it| it.is_of(&secret))) {
             tell_dead_secret(holder, file);
         }

@@ -17,7 +17,8 @@ use crate::os::say::out;
 use crate::provider::maker::Made;
 use crate::receipt::Receipt;
 use crate::token::files::{Found, TokenFile};
-use crate::token::limits::{warning, whole_now, with_limits};
+use crate::token::job::tell_plan;
+use crate::token::limits::{whole_now, with_limits};
 use crate::token::{Failure, Holder};
 
 /// The work on one holder's credential.
@@ -161,13 +162,7 @@ impl Work<'_> {
             }
         }
         lines.extend(self.choice.replaced.iter().map(|made| format!("  - {noun} {}", made.id)));
-        if lines.is_empty() {
-            return false;
-        }
-        out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
-        lines.iter().for_each(|line| out(line));
-        warning(&self.limits).iter().for_each(|line| out(line));
-        true
+        tell_plan(self.holder, self.file, &lines, &self.limits)
     }
 
     /// What the credential is to be allowed.

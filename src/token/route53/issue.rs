@@ -8,14 +8,14 @@ use crate::core::token::job::{Job, Record};
 use crate::core::token::route53::{POLICY, user_in, user_name};
 use crate::core::token::verdict::Weight;
 use crate::core::token::{Limits, TokenId};
-use crate::os::clock::{self, rfc3339_seconds};
+use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::route53::{Account, Holdings};
 use crate::receipt::Receipt;
 use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::{Found, TokenFile};
-use crate::token::job::{Zones, job};
-use crate::token::limits::{limits_of, warning, whole_now, with_limits};
+use crate::token::job::{Zones, job, tell_plan};
+use crate::token::limits::{limits_of, until, whole_now, with_limits};
 use crate::token::{Failure, Holder};
 
 /// What is true after a failure before a key is made.
@@ -70,10 +70,7 @@ impl<'a> Desk<'a> {
         };
         self.end_replaced(&work).await?;
         let done = if has_plan { "done" } else { "nothing to do" };
-        let until = match work.job.expires {
-            Some(end) => format!("works until {}", rfc3339_seconds(end)),
-            None => "has no end".to_owned(),
-        };
+        let until = until(work.job.expires);
         let place = file.path().display();
         work.tell(&format!("{done}; its key is narrow and {until}, and its secret is in {place}"));
         if self.command.print {
@@ -88,10 +85,8 @@ impl<'a> Desk<'a> {
         holder: &'a Holder<'a>,
         file: &'a TokenFile,
     ) -> Result<Work<'a>, Failure> {
-        let mut found = file.look(self.command.dry_run)?;
         let is_here = |receipt: &Receipt| receipt.server == self.account.server();
-        found.receipt = found.receipt.filter(is_here);
-        found.half_made = found.half_made.filter(is_here);
+        let found = file.look(self.command.dry_run)?.only(&is_here);
         let receipt = found.receipt.as_ref();
         let (limits, expires) = limits_of(self.command, receipt, whole_now())?;
         let asker = self.account.asker();
@@ -316,13 +311,7 @@ impl Work<'_> {
             lines.push("  + key".to_owned());
         }
         lines.extend(self.replaced.iter().map(|id| format!("  - key {id}")));
-        if lines.is_empty() {
-            return false;
-        }
-        out(&format!("{} ({})", self.holder.label(), self.file.path().display()));
-        lines.iter().for_each(|line| out(line));
-        warning(&self.limits).iter().for_each(|line| out(line));
-        true
+        tell_plan(self.holder, self.file, &lines, &self.limits)
     }
 
     /// Why the key in use cannot stay, if there was one.

@@ -4,7 +4,6 @@
 use super::{Desk, of_management, refuse_foreign_user};
 use crate::core::token::TokenId;
 use crate::core::token::route53::{Attachment, POLICY};
-use crate::os::clock;
 use crate::os::say::out;
 use crate::provider::Trouble;
 use crate::receipt::Receipt;
@@ -19,12 +18,11 @@ impl Desk<'_> {
         file: &TokenFile,
     ) -> Result<(), Failure> {
         let dry_run = self.command.dry_run;
-        let found = file.look(dry_run)?;
+        let is_here = |receipt: &Receipt| receipt.server == self.account.server();
+        let found = file.look(dry_run)?.only(&is_here);
         let label = holder.label();
         found.remarks.iter().for_each(|remark| out(&format!("{label}: {remark}")));
-        let is_here = |receipt: &&Receipt| receipt.server == self.account.server();
-        let receipt = found.receipt.as_ref().filter(is_here);
-        let half_made = found.half_made.as_ref().filter(is_here);
+        let (receipt, half_made) = (found.receipt.as_ref(), found.half_made.as_ref());
         let Some(named) = receipt.or(half_made) else {
             let path = file.path().display();
             return Err(Failure::rejected(
@@ -41,12 +39,7 @@ impl Desk<'_> {
         if dry_run {
             return Ok(());
         }
-        file.remove_new();
-        if let Some(known) = receipt.filter(|known| known.revoked.is_none()) {
-            let revoked = Some(clock::wall());
-            let replaces = Vec::new();
-            file.write_receipt(&Receipt { proven: None, revoked, replaces, ..known.clone() })?;
-        }
+        file.revoked(receipt)?;
         if found.secret.is_some_and(|secret| named.is_of(&secret)) {
             tell_dead_secret(holder, file);
         }
