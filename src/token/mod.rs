@@ -41,6 +41,7 @@ use crate::core::protocol::manners::Issuer;
 use crate::core::provider::Provider;
 use crate::core::secret::Secret;
 use crate::net::http::Clients;
+use crate::net::peer;
 use crate::os::clock;
 use crate::os::disk;
 use crate::os::say::{err, out};
@@ -320,6 +321,11 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// Random bytes for a new secret, which nobody can guess.
+fn random<const COUNT: usize>() -> Result<[u8; COUNT], Failure> {
+    peer::random().map_err(|problem| Failure::deferred(problem, "run the command again later"))
 }
 
 /// The management secret, which these commands need.

@@ -16,8 +16,8 @@ use crate::core::token::finding::Finding;
 use crate::core::token::{Duty, key};
 use crate::core::wire::key_file;
 use crate::core::wire::tsig::TsigKey;
-use crate::net::peer;
 use crate::os::say::out;
+use crate::token::random;
 use crate::token::show::Audited;
 use crate::token::subject::no_token;
 
@@ -207,8 +207,7 @@ fn keep(
 }
 
 fn random_secret() -> Result<Secret, Failure> {
-    let bytes = peer::random::<LENGTH>()
-        .map_err(|wrong| Failure::deferred(wrong, "run the command again later"))?;
+    let bytes = random::<LENGTH>()?;
     Ok(Secret::new(&base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 

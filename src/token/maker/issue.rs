@@ -19,7 +19,7 @@ use crate::token::by_hand::{credential_of, refuse_written_logins};
 use crate::token::files::TokenFile;
 use crate::token::job::job;
 use crate::token::limits::{limits_of, until, whole_now};
-use crate::token::{Failure, Holder};
+use crate::token::{Failure, Holder, random};
 
 /// How often a new credential is tried until the provider knows it everywhere, and the time between.
 const TRIES: u32 = 10;
@@ -108,7 +108,7 @@ impl<'a> Desk<'a> {
                 (made.id.clone(), secret.clone(), receipt.clone())
             }
             (None, Some(made)) => {
-                let secret = Secret::new(&[&made.name, ":", &password()].concat());
+                let secret = Secret::new(&[&made.name, ":", &password()?].concat());
                 let receipt = self.begin(work, &secret, None, &made.name)?;
                 self.renew(work, made, &secret).await?;
                 let id = Some(made.id.clone());
@@ -175,7 +175,7 @@ impl<'a> Desk<'a> {
     /// A new credential, on the disk with its receipt.
     async fn fresh(&self, work: &Work<'_>) -> Result<(TokenId, Secret, Receipt), Failure> {
         let number = format!("{:08x}", clock::nonce() & 0xffff_ffff);
-        let draft = (self.maker.draft)(&work.job, &number, &password());
+        let draft = (self.maker.draft)(&work.job, &number, &password()?);
         let draft = Draft { has_address: !work.stands.is_empty(), ..draft };
         // The name first: if the answer is lost, the next run finds by it what was made.
         let placeholder = || Secret::new(&format!("not-made-yet-{number}"));
@@ -260,15 +260,15 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// A password of letters and digits with 116 bits.
-fn password() -> String {
+/// A password of letters and digits with 116 bits; none where the system has no random numbers.
+fn password() -> Result<String, Failure> {
     const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
-    let mut rest = clock::nonce();
+    let mut rest = u128::from_be_bytes(random()?);
     let count = LETTERS.len() as u128;
     let letter = |_| {
         let at = usize::try_from(rest % count).unwrap_or_default();
         rest /= count;
         char::from(LETTERS[at])
     };
-    (0..20).map(letter).collect()
+    Ok((0..20).map(letter).collect())
 }
