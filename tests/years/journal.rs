@@ -87,6 +87,8 @@ struct HostLog {
     unseen: PerFamily<Option<Millis>>,
     /// The same, as it was at the end of the last run from cron that could save what it saw.
     unseen_saved: PerFamily<Option<Millis>>,
+    /// Whether nothing was sent since the state was lost, so that its zone is not known.
+    has_lost_zone: bool,
     /// Whether it is found again after a long absence.
     returned: PerFamily<bool>,
     /// The family whose record somebody else changed last.
@@ -125,8 +127,6 @@ pub struct Journal {
     pub clock_trouble: Option<Millis>,
     /// The last moment at which a state was lost.
     state_lost: Option<Millis>,
-    /// Whether nothing was sent since: no zone is known.
-    knows_no_zone: bool,
     /// The last moment at which the machine woke: what left before it slept may arrive only then.
     pub woke: Option<Millis>,
 }
@@ -201,9 +201,6 @@ impl Journal {
         (looked, wall): (Millis, u64),
     ) -> Result<(), String> {
         self.figures.updates += 1;
-        if std::mem::take(&mut self.knows_no_zone) {
-            self.state_lost = Some(looked);
-        }
         for (_, wish) in wishes.iter() {
             let Wish::Set(addresses) = wish else { continue };
             if let Some(address) = addresses.iter().find(|address| !self.had(*address, looked)) {
@@ -213,6 +210,9 @@ impl Journal {
             }
         }
         let log = self.hosts.entry(host.to_owned()).or_default();
+        if std::mem::take(&mut log.has_lost_zone) {
+            self.state_lost = Some(looked);
+        }
         let reason = |family: Family| match &wishes[family] {
             Wish::Leave => false,
             Wish::Remove => log.confirmed[family].is_some() || log.doubt[family],
@@ -426,7 +426,8 @@ impl Journal {
 
     /// Notes that the state was lost.
     pub fn lost_state(&mut self, now: Millis) {
-        (self.state_lost, self.knows_no_zone) = (Some(now), true);
+        self.state_lost = Some(now);
+        self.hosts.values_mut().for_each(|log| log.has_lost_zone = true);
         self.forget();
     }
 

@@ -20,11 +20,13 @@ fuzz_target!(|bytes: &[u8]| bounded(|| {
     );
     assert_eq!(again.ids().collect::<Vec<_>>(), receipt.ids().collect::<Vec<_>>());
     for duty in &receipt.duties {
-        let proof = receipt.proof(&duty.host, &receipt.server);
-        assert_eq!(again.proof(&duty.host, &again.server) == Proof::Narrow, proof == Proof::Narrow);
-        if proof == Proof::Narrow {
-            assert!(receipt.proven.is_some() && receipt.beyond.is_none());
-            assert!(receipt.revoked.is_none());
+        for is_wide in [false, true] {
+            let proof = receipt.proof(&duty.host, &receipt.server, is_wide);
+            assert_eq!(again.proof(&duty.host, &again.server, is_wide), proof);
+            if matches!(proof, Proof::Narrow | Proof::NarrowToZone(_)) {
+                assert!(receipt.proven.is_some() && receipt.beyond.is_none());
+                assert!(receipt.revoked.is_none());
+            }
         }
     }
 }));
