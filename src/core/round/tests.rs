@@ -555,3 +555,17 @@ mod at_desec {
         assert!(look(&mut round, &hosts, &seen, &after(4000)).is_empty());
     }
 }
+
+#[test]
+fn refusals_are_kept_from_a_moment_on_while_requests_go_on() {
+    let (subject, access) = host(0, "a.example", "one");
+    let refused = Outcome::rejected(Rejection::Credential, "401");
+    for (since, is_kept) in [(Some(40), true), (Some(100), true), (Some(101), false), (None, false)]
+    {
+        let mut traffic = Traffic::default();
+        traffic.learn(&subject, access.identity, None, &refused, Duration::from_secs(100));
+        traffic.begin_round(since.map(Duration::from_secs));
+        let known = traffic.foregone(&subject, access.identity, None);
+        assert_eq!(known.is_some(), is_kept, "{since:?}");
+    }
+}
