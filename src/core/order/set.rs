@@ -35,11 +35,6 @@ impl<T> SortedSet<T> {
         self.0.iter()
     }
 
-    /// The least item.
-    pub fn first(&self) -> Option<&T> {
-        self.0.first()
-    }
-
     /// Removes the items for which `keeps` is false.
     pub fn retain(&mut self, keeps: impl FnMut(&T) -> bool) {
         self.0.retain(keeps);
@@ -87,33 +82,13 @@ impl<T: Ord> SortedSet<T> {
         }
         found.is_ok()
     }
-
-    /// The items that are not in `other`, in order.
-    pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a T> {
-        self.0.iter().filter(|item| !other.contains(*item))
-    }
-
-    /// The items that are also in `other`, in order.
-    pub fn intersection<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a T> {
-        self.0.iter().filter(|item| other.contains(*item))
-    }
-
-    /// Whether no item is also in `other`.
-    pub fn is_disjoint(&self, other: &Self) -> bool {
-        self.intersection(other).next().is_none()
-    }
-
-    /// Whether each item is also in `other`.
-    pub fn is_subset(&self, other: &Self) -> bool {
-        self.difference(other).next().is_none()
-    }
 }
 
 impl<T: Clone + Ord> BitAnd for &SortedSet<T> {
     type Output = SortedSet<T>;
 
     fn bitand(self, other: Self) -> SortedSet<T> {
-        SortedSet(self.intersection(other).cloned().collect())
+        SortedSet(self.0.iter().filter(|item| other.contains(*item)).cloned().collect())
     }
 }
 
@@ -121,7 +96,7 @@ impl<T: Clone + Ord> Sub for &SortedSet<T> {
     type Output = SortedSet<T>;
 
     fn sub(self, other: Self) -> SortedSet<T> {
-        SortedSet(self.difference(other).cloned().collect())
+        SortedSet(self.0.iter().filter(|item| !other.contains(*item)).cloned().collect())
     }
 }
 
