@@ -179,7 +179,7 @@ fn a_stun_error_and_a_closed_port_are_told_at_once() {
     let refusing = Server::start(|request| {
         vec![[b"\x01\x11\x00\x08", &request[4..20], b"\x00\x09\x00\x04\x00\x00\x04\x01"].concat()]
     });
-    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = "127.0.0.1:9";
     let source = format!("stun = [\"{}\", \"{closed}\"]", refusing.address);
     let begun = Instant::now();
     let ran = tells(&source, "answers with the error 401 (it needs a login)");

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Command;
@@ -158,8 +157,7 @@ fn it_is_ready_before_anything_is_sent_and_then_tells_how_it_stands() {
 
 #[test]
 fn a_server_out_of_reach_keeps_nobody_from_being_ready() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let home = Home::at(&format!("http://{closed}"), DEV1);
+    let home = Home::at("http://127.0.0.1:9", DEV1);
     let ear = Ear::abstract_one("unreachable");
     let _daemon = ear.start(&home);
     ear.hears("READY=1\nSTATUS=the first round is under way");
