@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use crate::support::{home, in_parallel, sandbox};
 use home::{Home, Ran};
+use sandbox::services::setup::{self, Credential};
 use sandbox::services::world::World;
 use sandbox::services::{Played, Service, inwx, ionos, ovh};
 
@@ -29,11 +30,6 @@ struct Made {
 /// A service, and what differs between them.
 struct Kind {
     service: Service,
-    /// The built-in entry, and its further keys; `HERE` is the server.
-    provider: &'static str,
-    keys: &'static str,
-    /// The setting of the credential's file.
-    file: &'static str,
     made: fn(&World) -> Vec<Made>,
     /// Makes the first credential one for every host.
     widen: fn(&mut World),
@@ -48,9 +44,6 @@ struct Kind {
 
 const OVH: Kind = Kind {
     service: ovh::SERVICE,
-    provider: "ovh",
-    keys: "server = \"HERE\"\napi-url = \"HERE/1.0\"\n",
-    file: "password-file",
     made: |world| {
         let made = |login: &ovh::Login| Made {
             text: format!("{}:{}\n", login.name, login.password),
@@ -67,9 +60,6 @@ const OVH: Kind = Kind {
 
 const INWX: Kind = Kind {
     service: inwx::SERVICE,
-    provider: "inwx",
-    keys: "server = \"HERE\"\napi-url = \"HERE/jsonrpc\"\n",
-    file: "password-file",
     made: |world| {
         let made = |account: &inwx::Account| Made {
             text: format!("{}:{}\n", account.name, account.password),
@@ -86,9 +76,6 @@ const INWX: Kind = Kind {
 
 const IONOS: Kind = Kind {
     service: ionos::SERVICE,
-    provider: "ionos-dyndns",
-    keys: "api-url = \"HERE\"\n",
-    file: "token-file",
     made: |world| {
         let made = |url: &ionos::Url| Made {
             text: format!("{}\n", url.q),
@@ -132,7 +119,7 @@ impl<'a> Desk<'a> {
             world.throttled = false;
             (world.secret.clone(), world.login.clone())
         });
-        let home = Home::new(&configuration(kind, &played, more));
+        let home = Home::new(&configuration(&played, more));
         home.secret("management", &secret);
         Self { kind, played, home, secret, login }
     }
@@ -140,12 +127,7 @@ impl<'a> Desk<'a> {
     /// `homing token …` with the account's own secret.
     fn run(&self, arguments: &[&str]) -> Ran {
         let path = self.home.path("management").display().to_string();
-        let management = if self.login.is_empty() {
-            vec!["--management-token-file".to_owned(), path]
-        } else {
-            let user = ["--management-user", &self.login, "--management-password-file"];
-            user.into_iter().map(str::to_owned).chain([path]).collect()
-        };
+        let management = setup::management(self.kind.service, &self.login, &path);
         let management: Vec<&str> = management.iter().map(String::as_str).collect();
         let mut command = self.home.command(&[&["token"], arguments, &management[..]].concat());
         let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
@@ -212,15 +194,9 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn configuration(kind: &Kind, played: &Played, more: &str) -> String {
-    let here = format!("http://{}", played.at());
-    let (provider, file, keys) = (kind.provider, kind.file, kind.keys.replace("HERE", &here));
-    format!(
-        "[provider.trial]\nextends = \"{provider}\"\npace = \"off\"\n{keys}\n\
-         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n\
-         [[host]]\nname = \"{HOST}\"\nprovider = \"trial\"\n{file} = \"secret\"\n\
-         ipv4 = \"here\"\nipv6 = \"here\"\n{more}"
-    )
+fn configuration(played: &Played, more: &str) -> String {
+    let text = setup::configuration(played, "state", HOST, (Credential::Issued, "secret"));
+    text.replace("api-url", "pace = \"off\"\napi-url") + more
 }
 
 /// The methods of requests that change nothing in the account.
@@ -303,8 +279,8 @@ fn one_that_is_lost_is_replaced_and_one_made_by_hand_is_left() {
         desk.assert_right("lost");
         assert_ne!(desk.made(), before);
         desk.assert_updates("lost");
-        if kind.file == "password-file" {
-            let by_hand = configuration(kind, &desk.played, "username = \"me\"\n");
+        if kind.service.issued.is_some_and(|issued| issued.has_login) {
+            let by_hand = configuration(&desk.played, "username = \"me\"\n");
             desk.home.configure(&by_hand);
             let (ran, asked) = desk.check(ISSUE, 78);
             assert!(ran.err.contains("remove username") && writes(&asked).is_empty(), "{ran:?}");
@@ -418,7 +394,7 @@ fn an_audit_by_itself_relies_on_the_receipt() {
         let ran = desk.home.run(&["token", "audit", HOST]);
         assert!(ran.code == 75 && ran.out.contains("there is no receipt"), "{ran:?}");
         // The command that helps is one that can be run as it stands.
-        let option = match kind.provider {
+        let option = match kind.service.name {
             "inwx" => "audit dev1.example.com --management-user USER",
             "ovh" => "audit dev1.example.com --management-token-file FILE",
             _ => "issue dev1.example.com",

@@ -36,8 +36,9 @@ Usage: sandbox [OPTION…]
   --legacy                the token API as it was before December 2023
   --no-throttle           no limits on how often one may ask
   --provider NAME         another service than deSEC: cloudflare, digitalocean, duckdns, gandi,
-                          hetzner, namecheap, porkbun, route53; with --listen, --dir
-                          [./sandbox/NAME], --zone, --port-file, --no-throttle and --quiet
+                          hetzner, inwx, ionos, namecheap, ovh, porkbun, route53; with
+                          --listen, --dir [./sandbox/NAME], --zone, --port-file,
+                          --no-throttle and --quiet
   --quiet                 print nothing
   --help                  this text
 

@@ -13,11 +13,17 @@ use super::super::chance;
 use super::super::http::Answer;
 use super::pace::Limit;
 use super::world::{Record, Zone, content};
-use super::{Call, OWN_ZONES, Service, cloudflare_tokens as tokens, json, seconds};
+use super::{Call, Issued, OWN_ZONES, Reach, Service, cloudflare_tokens as tokens, json, seconds};
 
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: Some(Issued {
+        has_login: false,
+        is_only_way: false,
+        noun: "token",
+        reach: Reach::Zone,
+    }),
     limit: Some(Limit::Window(1200, Duration::from_secs(300))),
     login: None,
     name: "cloudflare",

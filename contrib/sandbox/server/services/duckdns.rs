@@ -13,6 +13,7 @@ use super::{Call, Service};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: None,
     limit: None,
     login: None,
     name: "duckdns",

@@ -17,6 +17,7 @@ use super::{Call, OWN_ZONES, Service, json};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: None,
     limit: Some(Limit::Window(1000, Duration::from_secs(60))),
     login: None,
     name: "gandi",

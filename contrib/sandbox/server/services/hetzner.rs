@@ -20,6 +20,7 @@ use super::{Call, OWN_ZONES, Service, json};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: None,
     limit: Some(Limit::Bucket(3600, Duration::from_secs(1))),
     login: None,
     name: "hetzner",

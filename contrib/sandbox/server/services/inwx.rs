@@ -13,11 +13,17 @@ use serde_json::{Value, json};
 
 use super::super::chance;
 use super::super::http::Answer;
-use super::{Call, OWN_ZONES, Service, json as answer_json};
+use super::{Call, Issued, OWN_ZONES, Reach, Service, json as answer_json};
 
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: Some(Issued {
+        has_login: true,
+        is_only_way: true,
+        noun: "account",
+        reach: Reach::Fixed,
+    }),
     limit: None,
     login: Some(login),
     name: "inwx",

@@ -12,16 +12,22 @@ use super::super::chance;
 use super::super::http::Answer;
 use super::pace::Limit;
 use super::world::Zone;
-use super::{Call, OWN_ZONES, Service, json as answer_json};
+use super::{Call, Issued, OWN_ZONES, Reach, Service, json as answer_json};
 
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: Some(Issued {
+        has_login: false,
+        is_only_way: true,
+        noun: "update URL",
+        reach: Reach::Fixed,
+    }),
     limit: Some(Limit::Window(2, Duration::from_secs(60))),
     login: None,
     name: "ionos-dyndns",
     needs_zone: false,
-    path: "/dns/v1",
+    path: "",
     secret,
     title: "IONOS Dynamic DNS",
     too_often,
@@ -52,7 +58,10 @@ fn too_often(_: Duration) -> Answer {
 fn answer(call: &mut Call<'_>) -> Answer {
     let path = call.path();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    if (call.request.method.as_str(), &path[..]) == ("GET", &["dyndns"]) {
+    let ["dns", "v1", path @ ..] = &path[..] else {
+        return fault(404, "NOT_FOUND", "There is nothing here.");
+    };
+    if (call.request.method.as_str(), path) == ("GET", &["dyndns"]) {
         return update(call);
     }
     if call.request.header("X-API-Key") != Some(&call.world.secret) {
@@ -65,7 +74,7 @@ fn answer(call: &mut Call<'_>) -> Answer {
     let is_ours = |host: &String| call.world.zones.iter().any(|zone| zone.covers(host));
     let are_fit = !hosts.is_empty() && hosts.iter().all(is_ours);
     let unfit = || fault(400, "INVALID_DOMAIN_NAME", "Domain is missing/invalid.");
-    match (call.request.method.as_str(), &path[..]) {
+    match (call.request.method.as_str(), path) {
         ("GET", ["zones"]) => {
             let shown =
                 |zone: &Zone| json!({"id": id_of(zone), "name": zone.name, "type": "NATIVE"});

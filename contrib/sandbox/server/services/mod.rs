@@ -44,13 +44,16 @@ use pace::Limit;
 use world::World;
 
 /// Every service that can be played, in alphabetical order.
-pub const ALL: [Service; 8] = [
+pub const ALL: [Service; 11] = [
     cloudflare::SERVICE,
     digitalocean::SERVICE,
     duckdns::SERVICE,
     gandi::SERVICE,
     hetzner::SERVICE,
+    inwx::SERVICE,
+    ionos::SERVICE,
     namecheap::SERVICE,
+    ovh::SERVICE,
     porkbun::SERVICE,
     route53::SERVICE,
 ];
@@ -62,6 +65,8 @@ pub struct Service {
     pub answer: fn(&mut Call<'_>) -> Answer,
     /// Whether both families can be set.
     pub has_ipv6: bool,
+    /// What `homing token issue` makes there, where it can.
+    pub issued: Option<Issued>,
     /// How often it may be asked, where the service documents it.
     pub limit: Option<Limit>,
     /// A login that fits, where one is needed beside the secret; made anew at each call.
@@ -82,12 +87,50 @@ pub struct Service {
     pub zones: [&'static str; 2],
 }
 
+impl Service {
+    /// Whether hosts are updated only with what `homing token issue` makes.
+    pub fn wants_issue(&self) -> bool {
+        self.issued.is_some_and(|issued| issued.is_only_way)
+    }
+
+    /// A credential of a host in the right form, which lets nobody in.
+    pub fn wrong_credential(&self) -> String {
+        let has_login = self.issued.is_some_and(|issued| issued.has_login);
+        let login = if has_login { "nobody:" } else { "" };
+        [login, &(self.secret)()].concat()
+    }
+}
+
+/// A credential that `homing token issue` makes at a service.
+#[derive(Clone, Copy)]
+pub struct Issued {
+    /// Whether it is a login with a password, for a server other than the API.
+    pub has_login: bool,
+    /// Whether the account's own credential cannot update hosts.
+    pub is_only_way: bool,
+    /// What the service calls it.
+    pub noun: &'static str,
+    pub reach: Reach,
+}
+
+/// What a credential from `homing token issue` can change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Its host: whatever name an update asks for, its host is set.
+    Fixed,
+    /// Its host: an update of another name is refused.
+    Host,
+    /// Every record of its host's zone.
+    Zone,
+}
+
 /// The two zones of a service at which one's own domains are.
 const OWN_ZONES: [&str; 2] = ["example.com", "dyn.example.net"];
 
-/// The service that is called so.
+/// The service that is called so; what follows a hyphen may be left out.
 pub fn named(name: &str) -> Option<Service> {
-    ALL.into_iter().find(|service| service.name == name)
+    let short = |service: &Service| service.name.split('-').next() == Some(name);
+    ALL.into_iter().find(|service| service.name == name || short(service))
 }
 
 /// One request to a service.

@@ -13,6 +13,7 @@ use super::{Call, OWN_ZONES, Service};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: false,
+    issued: None,
     limit: None,
     login: None,
     name: "namecheap",

@@ -16,6 +16,7 @@ use super::{Call, OWN_ZONES, Service, json, seconds};
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: None,
     limit: None,
     login: None,
     name: "porkbun",

@@ -16,11 +16,12 @@ use super::iam::{self, Caller, Context};
 use super::pace::Limit;
 use super::signature::{self, Fault, Key};
 use super::world::{Record, World, Zone, content};
-use super::{Call, OWN_ZONES, Service};
+use super::{Call, Issued, OWN_ZONES, Reach, Service};
 
 pub const SERVICE: Service = Service {
     answer,
     has_ipv6: true,
+    issued: Some(Issued { has_login: false, is_only_way: false, noun: "key", reach: Reach::Host }),
     limit: Some(Limit::Bucket(20, Duration::from_millis(200))),
     login: Some(login),
     name: "route53",
