@@ -42,6 +42,8 @@ mod lines;
 mod luci;
 mod many;
 mod memory;
+#[cfg(all(feature = "cloud", feature = "tokens"))]
+mod moto;
 mod network;
 #[cfg(feature = "tokens")]
 mod new_secrets;

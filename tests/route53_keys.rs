@@ -11,15 +11,15 @@ use sandbox::services::iam::{AccessKey, Context, User};
 use sandbox::services::world::World;
 use sandbox::services::{Played, route53};
 
-const HOST: &str = "dev1.example.com";
-const USER: &str = "homing-dev1.example.com";
-const ISSUE: &[&str] = &["issue", HOST];
-const ROTATE: &[&str] = &["rotate", HOST];
-const REVOKE: &[&str] = &["revoke", HOST];
-const AUDIT: &[&str] = &["audit", HOST];
+pub const HOST: &str = "dev1.example.com";
+pub const USER: &str = "homing-dev1.example.com";
+pub const ISSUE: &[&str] = &["issue", HOST];
+pub const ROTATE: &[&str] = &["rotate", HOST];
+pub const REVOKE: &[&str] = &["revoke", HOST];
+pub const AUDIT: &[&str] = &["audit", HOST];
 
 /// A host with both families.
-const DEV1: &str = "[[host]]\nname = \"dev1.example.com\"\nprovider = \"trial\"\n\
+pub const DEV1: &str = "[[host]]\nname = \"dev1.example.com\"\nprovider = \"trial\"\n\
     token-file = \"token\"\nipv4 = \"here\"\nipv6 = \"here\"\n";
 
 /// The service with its account, and a home that has the account's own key for management.
@@ -41,7 +41,7 @@ impl Desk {
             world.throttled = false;
             (world.login.clone(), world.secret.clone())
         });
-        let home = Home::new(&configuration(&played, hosts));
+        let home = Home::new(&configuration(&played.api_url(), hosts));
         home.secret("management", &secret);
         Self { played, home, login, secret }
     }
@@ -155,16 +155,15 @@ impl Desk {
     }
 }
 
-fn configuration(played: &Played, hosts: &str) -> String {
+pub fn configuration(api_url: &str, hosts: &str) -> String {
     format!(
-        "[provider.trial]\nextends = \"route53\"\napi-url = \"{}\"\n\n\
-         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n{hosts}",
-        played.api_url()
+        "[provider.trial]\nextends = \"route53\"\napi-url = \"{api_url}\"\n\n\
+         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n{hosts}"
     )
 }
 
 /// The actions that change something.
-fn writes(asked: &[String]) -> Vec<&str> {
+pub fn writes(asked: &[String]) -> Vec<&str> {
     let is_write = |action: &&str| {
         !["Get", "List", "Simulate", "GET", "POST"].iter().any(|read| action.starts_with(read))
     };
@@ -320,7 +319,7 @@ fn a_key_made_by_hand_is_kept_beside_and_a_written_id_is_refused() {
     assert!(desk.home.read("token.old").starts_with(&desk.login));
     desk.assert_right("by hand");
     let written = format!("{DEV1}username = \"AKIAEXAMPLE\"\n");
-    desk.home.configure(&configuration(&desk.played, &written));
+    desk.home.configure(&configuration(&desk.played.api_url(), &written));
     let (ran, asked) = desk.check(ISSUE, 78);
     assert!(ran.err.contains("remove username"), "{}", ran.err);
     assert_eq!(writes(&asked), [""; 0]);
@@ -644,10 +643,10 @@ fn what_a_person_must_do_is_said() {
     assert!(ran.err.contains("check --management-user and its secret"), "{}", ran.err);
     desk.played.with_world(|world| world.secret.pop());
     let elsewhere = DEV1.replace("dev1.example.com", "dev1.example.org");
-    desk.home.configure(&configuration(&desk.played, &elsewhere));
+    desk.home.configure(&configuration(&desk.played.api_url(), &elsewhere));
     let (ran, _) = desk.check(&["issue", "dev1.example.org"], 77);
     assert!(ran.err.contains("no public zone of the account holds dev1.example.org"), "{ran:?}");
-    desk.home.configure(&configuration(&desk.played, DEV1));
+    desk.home.configure(&configuration(&desk.played.api_url(), DEV1));
     let missing = desk.home.once();
     assert!(missing.out.contains("`homing token issue dev1.example.com` makes one"), "{missing:?}");
 }

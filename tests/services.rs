@@ -26,9 +26,11 @@ const WITH_LISTS: [(&str, &str, usize); 6] = [
 /// Those that find the zone of a host, which also have a documented limit.
 const FOUND: [&str; 5] = ["cloudflare", "digitalocean", "gandi", "hetzner", "route53"];
 
-/// Whether this build speaks to the service: not every one signs requests.
+/// Whether this build speaks to the service: not every one signs requests, or makes credentials.
 fn is_here(name: &str) -> bool {
-    cfg!(feature = "cloud") || !["ovh", "route53"].contains(&name)
+    let is_signed = ["ovh", "route53"].contains(&name);
+    let is_issued = named(name).is_some_and(|service| service.wants_issue());
+    (cfg!(feature = "cloud") || !is_signed) && (cfg!(feature = "tokens") || !is_issued)
 }
 
 /// The two addresses of every configuration.

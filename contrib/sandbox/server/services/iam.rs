@@ -482,6 +482,14 @@ fn last_used(iam: &Iam, id: &str) -> Option<String> {
     ))
 }
 
+/// Answers a request to the simulator of policies, whoever sent it: other emulators lack that.
+pub fn simulated(iam: &Iam, body: &[u8]) -> Answer {
+    match simulate(iam, &form(body)) {
+        Ok(inner) => page("SimulatePrincipalPolicy", "iam", &inner),
+        Err((status, code, text)) => error(status, code, &text),
+    }
+}
+
 fn simulate(iam: &Iam, fields: &BTreeMap<String, String>) -> Result<String, Refusal> {
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     let arn = field("PolicySourceArn");
