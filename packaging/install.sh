@@ -84,6 +84,7 @@ if [ $action = uninstall ]; then
         systemctl disable --now homing.service homing-once.timer >/dev/null 2>&1 || :
     fi
     files remove_file
+    rm -rf "$prefix/share/doc/homing/contrib"
     [ $units = no ] || systemctl daemon-reload
     rmdir "$prefix/share/doc/homing" 2>/dev/null || :
     say "removed; configuration (/etc/homing) and state (/var/lib/homing) are still there"
@@ -97,7 +98,9 @@ processor() {
     aarch64 | arm64) echo aarch64 ;;
     armv7* | armv8l) echo armv7 ;;
     # The sixth byte of a program (EI_DATA of ELF) says whether the low byte comes first.
-    mips*) if [ "$(od -An -j5 -N1 -tu1 /bin/sh | tr -d ' ')" = 1 ]; then echo mipsel; else echo mips; fi ;;
+    mips*)
+        if [ "$(dd if=/bin/sh bs=1 skip=5 count=1 2>/dev/null)" = "$(printf '\001')" ]; then echo mipsel; else echo mips; fi
+        ;;
     *) fail "there is no program for $(uname -m); build one with cargo: see README.md" ;;
     esac
 }
@@ -159,6 +162,11 @@ install_file() {
     mv -f "$2.new" "$2"
 }
 files install_file
+# The pages and scripts that README names.
+contrib=$prefix/share/doc/homing/contrib
+rm -rf "$contrib"
+cp -r "$source/contrib" "$contrib"
+chmod -R u=rwX,go=rX "$contrib"
 say "installed: $("$prefix/bin/homing" --version | head -n 1) in $prefix/bin"
 
 if [ $units = yes ]; then
@@ -169,17 +177,29 @@ if [ $units = yes ]; then
     fi
     systemctl daemon-reload
     systemctl try-restart homing.service
-    say "next: write your host into /etc/homing/config.toml, then:"
-    say "  sudo homing check"
+    say "next:"
+    say "  sudo $prefix/bin/homing init     # asks for your host"
+    say "  sudo $prefix/bin/homing check    # every mistake, and what would be sent"
     say "  sudo systemctl enable --now homing"
-else
-    case :$PATH: in
-    *:"$prefix/bin":*) ;;
-    *) say "note: $prefix/bin is not in your PATH" ;;
-    esac
-    options="--config $HOME/homing/config.toml --state-dir $HOME/homing/state"
-    say "next: write your host into $HOME/homing/config.toml, then:"
-    say "  $prefix/bin/homing check $options"
-    say "  crontab -e    # add this line:"
-    say "  */5 * * * *  $prefix/bin/homing --once $options"
+    exit
 fi
+case :$PATH: in
+*:"$prefix/bin":*) ;;
+*) say "note: $prefix/bin is not in your PATH" ;;
+esac
+# Root's configuration and state are where Homing looks for them.
+options='' config=/etc/homing/config.toml state=''
+if [ $is_root = no ]; then
+    config=$HOME/homing/config.toml options=" --config $HOME/homing/config.toml"
+    state=', and below [daemon] state-dir = "state"'
+fi
+say "next:"
+# The router's programs have no `homing init`.
+if "$prefix/bin/homing" init --help >/dev/null 2>&1; then
+    say "  $prefix/bin/homing init$options     # asks for your host"
+else
+    say "  write your host into $config$state"
+fi
+say "  $prefix/bin/homing check$options    # every mistake, and what would be sent"
+say "  crontab -e    # add this line:"
+say "  */5 * * * *  $prefix/bin/homing --once$options"

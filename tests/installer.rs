@@ -12,7 +12,7 @@ use crate::support::home::{Home, Ran};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/install.sh");
 
 /// What an archive of packaging/release holds beside the program.
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 17] = [
     "README.md",
     "config.example.toml",
     "config.toml",
@@ -28,16 +28,20 @@ const DOCUMENTS: [&str; 15] = [
     "systemd/homing-once.service",
     "systemd/homing-once.timer",
     "systemd/sysusers.d/homing.conf",
+    "contrib/docs/fleets.md",
+    "contrib/fleet/hand-out",
 ];
 
 /// What is installed for a person, below the prefix.
-const INSTALLED: [&str; 11] = [
+const INSTALLED: [&str; 13] = [
     "bin/homing",
     "share/bash-completion/completions/homing",
     "share/doc/homing/LICENSE-APACHE",
     "share/doc/homing/LICENSE-MIT",
     "share/doc/homing/README.md",
     "share/doc/homing/config.example.toml",
+    "share/doc/homing/contrib/docs/fleets.md",
+    "share/doc/homing/contrib/fleet/hand-out",
     "share/doc/homing/third-party.txt",
     "share/fish/vendor_completions.d/homing.fish",
     "share/man/man1/homing.1",
@@ -141,10 +145,11 @@ fn a_release_is_installed_upgraded_and_removed() {
     let program = release.prefix().join("bin/homing");
     assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
     assert!(ran.out.starts_with("installed: homing 0.9.0 in "), "{ran:?}");
-    // The two next commands, with whole paths.
-    let shown = format!("{} check --config ", program.display());
-    assert!(ran.out.contains(&shown), "{ran:?}");
-    assert!(ran.out.contains(&format!("*/5 * * * *  {} --once", program.display())), "{ran:?}");
+    // The next commands, with whole paths.
+    for (before, after) in [("  ", " init"), ("  ", " check"), ("*/5 * * * *  ", " --once")] {
+        let shown = format!("{before}{}{after}", program.display());
+        assert!(ran.out.contains(&shown), "{shown}: {ran:?}");
+    }
 
     release.write("0.9.1");
     let ran = release.install();
