@@ -3,9 +3,10 @@
 //! The package's own scripts run as they are, by busybox. What they ask of procd is recorded by a
 //! stand-in; everything else is real.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -271,7 +272,9 @@ fn the_scripts_are_right_for_busybox_and_shellcheck() {
     }
     let scripts =
         ["init", "hotplug", "ntp", "uci-defaults"].map(|name| format!("files/homing.{name}"));
-    for script in scripts.iter().map(String::as_str).chain(["files/from-ddns", "test.sh"]) {
+    for script in
+        scripts.iter().map(String::as_str).chain(["files/from-ddns", "test.sh", "by-hand"])
+    {
         let path = package().join(script);
         let syntax = busybox(&["ash", "-n", path.to_str().unwrap()], b"", &[]);
         assert!(syntax.status.success(), "{script}: {}", String::from_utf8_lossy(&syntax.stderr));
@@ -322,6 +325,81 @@ fn the_steps_of_the_readme_put_the_package_where_the_build_looks() {
     let archive = tree.join(concat!("dl/homing-", env!("CARGO_PKG_VERSION"), ".tar.gz"));
     assert!(fs::metadata(archive).unwrap().len() > 0);
     fs::remove_dir_all(tree).unwrap();
+}
+
+/// The files and links of the package with their modes and contents, by their paths.
+fn installed(router: &Router) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    const READ: &str = "the router's files can be read";
+    let mut found = BTreeMap::new();
+    let mut open: Vec<_> = ["etc", "lib/upgrade", "usr"].map(|place| router.path(place)).into();
+    while let Some(place) = open.pop() {
+        for entry in fs::read_dir(place).expect(READ) {
+            let path = entry.expect(READ).path();
+            let metadata = fs::symlink_metadata(&path).expect(READ);
+            if metadata.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let content = if metadata.is_symlink() {
+                fs::read_link(&path).expect(READ).into_os_string().into_encoded_bytes()
+            } else {
+                fs::read(&path).expect(READ)
+            };
+            found.insert(path, (metadata.mode() & 0o7777, content));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_installed_by_hand_is_what_the_package_installs() {
+    let test = "what_is_installed_by_hand_is_what_the_package_installs";
+    let Some(router) = Router::new(test) else { return };
+    let mut packaged = installed(&router);
+    // OpenWrt removes it after the first start.
+    assert!(packaged.remove(&router.path("etc/uci-defaults/95-homing")).is_some());
+    let bytes = fs::read(router.path("usr/bin/homing")).unwrap();
+    fs::write(router.path("tmp/program"), bytes).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(package()).arg(router.path("tmp/homing"));
+    assert!(copy.status().unwrap().success());
+
+    let removed = router.run("/tmp/homing/by-hand --remove");
+    assert_eq!((removed.code, &*removed.err), (0, ""), "{removed:?}");
+    let settings = router.path("etc/config/homing");
+    let left: Vec<_> = installed(&router).into_keys().filter(|path| named(path)).collect();
+    assert_eq!(left, std::slice::from_ref(&settings));
+    fs::remove_file(&settings).unwrap();
+    router.write("etc/passwd", "root:x:0:0::/:/bin/ash\n", 0o644);
+    router.write("etc/group", "root:x:0:\n", 0o644);
+
+    let done = router.run("cd /tmp && homing/by-hand program");
+    assert!(done.code == 0 && done.out.starts_with("installed: homing "), "{done:?}");
+    for (file, user) in [("etc/passwd", "homing:x:468:468:"), ("etc/group", "homing:x:468:")] {
+        assert_eq!(router.read(file).matches(user).count(), 1, "{file}");
+        packaged.remove(&router.path(file));
+    }
+    let by_hand = installed(&router);
+    for (path, file) in &packaged {
+        assert!(by_hand.get(path) == Some(file), "{} differs", path.display());
+    }
+    let more = by_hand.keys().filter(|path| named(path) && !packaged.contains_key(*path));
+    assert_eq!(more.count(), 0);
+
+    // Once more, with settings that are somebody's.
+    router.configure("homing", ON);
+    let again = router.run("cd /tmp && homing/by-hand program");
+    assert_eq!((again.code, router.read("etc/config/homing").as_str()), (0, ON), "{again:?}");
+    assert_eq!(router.read("etc/passwd").matches("homing:x:").count(), 1);
+    router.write("tmp/other", "not a program", 0o644);
+    let other = router.run("cd /tmp && homing/by-hand other");
+    assert!(other.code == 1 && other.err.contains("does not run on this router"), "{other:?}");
+}
+
+/// Whether a file is Homing's by its name or its directory's.
+fn named(path: &Path) -> bool {
+    let mut names = path.iter().rev().take(2);
+    names.any(|name| name.to_str().is_some_and(|name| name.contains("homing")))
 }
 
 #[test]
