@@ -87,7 +87,11 @@ if [ $action = uninstall ]; then
     rm -rf "$prefix/share/doc/homing/contrib"
     [ $units = no ] || systemctl daemon-reload
     rmdir "$prefix/share/doc/homing" 2>/dev/null || :
-    say "removed; configuration (/etc/homing) and state (/var/lib/homing) are still there"
+    if [ $is_root = yes ]; then
+        say "removed; configuration (/etc/homing) and state (/var/lib/homing) are still there"
+    else
+        say "removed; configuration and state are still there, and so is your line in \`crontab -e\`"
+    fi
     exit
 fi
 
