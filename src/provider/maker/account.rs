@@ -1,6 +1,6 @@
 //! An account at a provider that makes credentials: asks what its maker wants to know.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -32,6 +32,8 @@ pub struct Account<'a> {
     maker: &'static Maker,
     /// The cookies of the session, where the API wants one.
     cookies: RefCell<Option<Secret>>,
+    /// The account that owns the credential, or none, as soon as it was asked.
+    owner: OnceCell<Option<String>>,
 }
 
 impl<'a> Account<'a> {
@@ -44,7 +46,13 @@ impl<'a> Account<'a> {
     ) -> Self {
         let said = |answer: &Answer, _: Option<&Value>| answer.summary();
         let cookies = RefCell::default();
-        Self { asker: Asker { provider, clients, who, said }, maker, cookies }
+        let asker = Asker { provider, clients, who, said };
+        Self { asker, maker, cookies, owner: OnceCell::new() }
+    }
+
+    /// The same, asked with a credential that `other` has made, and that has the same owner.
+    pub fn made_by(self, other: &Self) -> Self {
+        Self { owner: other.owner.clone(), ..self }
     }
 
     /// Who asks.
@@ -54,10 +62,26 @@ impl<'a> Account<'a> {
 
     /// Performs `task` for `job`.
     pub async fn perform(&self, task: &Task<'_>, job: &Job) -> Result<Told, Trouble> {
+        if self.maker.owned.is_some() && self.owner.get().is_none() {
+            let told = self.hold(&Task::Owner, job).await?;
+            let _ = self.owner.set(told.owner);
+        }
+        self.hold(task, job).await
+    }
+
+    async fn hold(&self, task: &Task<'_>, job: &Job) -> Result<Told, Trouble> {
         let mut heard = Vec::new();
         loop {
+            let is_first = heard.is_empty();
             match (self.maker.next)(task, job, &heard) {
-                Next::Ask(call) => heard.push(self.ask(call).await?),
+                Next::Ask(call) => match self.ask(call).await {
+                    // A refusal says that no user owns it, or that it is worth nothing, which the next
+                    // answer shows.
+                    Err(Trouble::Rejected(_)) if is_first && matches!(task, Task::Owner) => {
+                        heard.push(Value::Null);
+                    }
+                    answer => heard.push(answer?),
+                },
                 Next::Done(told) => return Ok(told),
                 Next::Strange(what) => {
                     let detail = format!("the answer to {what} is not in its form");
@@ -155,6 +179,10 @@ impl<'a> Account<'a> {
             return Err(Trouble::deferred(Fault::Unreachable, "the provider has no entry"));
         };
         let Call { method, path, body, brings } = call;
+        let path = match (self.maker.owned, self.owner.get()) {
+            (Some(owned), Some(Some(account))) => owned(&path, account),
+            _ => path,
+        };
         let request = HttpRequest {
             method,
             body: body.map(Body::Json),

@@ -1,7 +1,8 @@
 //! Cloudflare's API tokens: one for the zones of its hosts, with networks and an end.
 //!
-//! Source: developers.cloudflare.com, API, user tokens (list, create, update, delete, verify) and "Create
-//! tokens via the API". A token cannot be limited to single records.
+//! Source: developers.cloudflare.com, API, user tokens and account tokens (list, create, update, delete,
+//! verify) and "Create tokens via the API". A token cannot be limited to single records. A user owns it, or
+//! an account, whose tokens are asked about below `/accounts/ID`; it makes others of the same owner.
 
 use serde_json::Value;
 
@@ -19,7 +20,8 @@ use crate::os::clock::parse_rfc3339;
 pub(super) const MAKER: Maker = Maker {
     noun: "token",
     management: "make a token of the template \"Create additional tokens\", and add to it Zone: Zone: \
-                 Read for the zones of the hosts (or write zone and the option zone-id in each [[host]])",
+                 Read for the zones of the hosts (or write zone and the option zone-id in each [[host]]); \
+                 or make one that the account owns, with Account API Tokens: Edit and Zone: Zone: Read",
     lost: "run the command again: it finds what may have been made",
     is_listed: true,
     is_in_place: false,
@@ -31,6 +33,7 @@ pub(super) const MAKER: Maker = Maker {
     takes_wildcards: true,
     asks_itself: true,
     entry: None,
+    owned: Some(owned),
     draft,
     by_form,
     next,
@@ -87,6 +90,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
                 None => Next::Done(Told::default()),
             }
         }
+        (Task::Owner, heard) => owner(heard),
         (Task::Who, [verified, ..]) => {
             let id = text(verified, "/result/id").and_then(|id| id.parse().ok());
             Next::Done(Told { id, ..Told::default() })
@@ -108,6 +112,31 @@ fn by_form(secret: &Secret) -> Option<Finding> {
     let text = secret.expose();
     let is_key = text.len() == KEY && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_key.then(|| Finding::HasPower("is the Global API Key, which can do everything".to_owned()))
+}
+
+/// Whose the token is that asks. Only a user's is known to `/user/tokens`; that of an account sees no
+/// zone but the account's.
+fn owner(heard: &[Value]) -> Next {
+    match heard {
+        [] => Next::Ask(Call::new(Method::Get, of("verify"))),
+        [verified] if text(verified, "/result/id").is_some() => Next::Done(Told::default()),
+        [_] => Next::Ask(Call::new(Method::Get, "/zones?per_page=1")),
+        [_, zones, ..] => {
+            let id = text(zones, "/result/0/account/id");
+            match id.filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+                Some(id) => Next::Done(Told { owner: Some(id.to_owned()), ..Told::default() }),
+                None => Next::Strange("the search for a zone of the account that owns the token"),
+            }
+        }
+    }
+}
+
+/// The path of a request about the tokens of `account`; any other request is the same for every token.
+fn owned(path: &str, account: &str) -> String {
+    match path.strip_prefix("/user/") {
+        Some(rest) => ["/accounts/", account, "/", rest].concat(),
+        None => path.to_owned(),
+    }
 }
 
 /// The path of one token, or of a question about the token that asks.
@@ -239,7 +268,7 @@ fn judge(job: &Job, shown: &Value) -> (Vec<Finding>, bool) {
                     writes.push(resource.clone());
                     continue;
                 }
-                let finding = if name == "API Tokens Write" {
+                let finding = if name.ends_with("API Tokens Write") {
                     Finding::ManagesTokens
                 } else {
                     Finding::HasPower(format!("has the permission {name} for {}", reach(resource)))
@@ -353,6 +382,11 @@ mod tests {
                 "has the permission Workers Scripts Write for the zone with the id abc",
             ),
             (
+                group("3", "Account API Tokens Write"),
+                json!({"com.cloudflare.api.account.77": "*"}),
+                "can create, change and delete tokens, so it can do everything",
+            ),
+            (
                 group("2", "API Tokens Write"),
                 user,
                 "can create, change and delete tokens, so it can do everything",
@@ -393,6 +427,26 @@ mod tests {
             drift(&mut token);
             assert!(!judged(&job("abc"), &token).unwrap().is_right, "{token}");
         }
+    }
+
+    #[test]
+    fn a_token_that_no_user_owns_is_asked_about_at_the_account_of_its_zones() {
+        let user = json!({"result": {"id": "1f", "status": "active"}});
+        let zones = |id: &str| json!({"result": [{"id": "abc", "account": {"id": id}}]});
+        let ask = |heard: &[Value]| match next(&Task::Owner, &job("abc"), heard) {
+            Next::Ask(call) => call.path,
+            Next::Done(told) => told.owner.unwrap_or_else(|| "a user".to_owned()),
+            Next::Strange(what) => what.to_owned(),
+        };
+        assert_eq!(ask(&[]), "/user/tokens/verify");
+        assert_eq!(ask(&[user]), "a user");
+        assert_eq!(ask(&[Value::Null]), "/zones?per_page=1");
+        assert_eq!(ask(&[Value::Null, zones("77")]), "77");
+        for strange in [json!({"result": []}), zones("../x"), zones("")] {
+            assert!(ask(&[Value::Null, strange]).starts_with("the search for a zone"));
+        }
+        assert_eq!(owned("/user/tokens/1f", "77"), "/accounts/77/tokens/1f");
+        assert_eq!(owned("/zones/abc/dns_records", "77"), "/zones/abc/dns_records");
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) const MAKER: Maker = Maker {
     takes_wildcards: false,
     asks_itself: false,
     entry: Some(("ovh-api", "")),
+    owned: None,
     draft,
     by_form: |_| None,
     next,
@@ -56,7 +57,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, login(id))),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
-        (Task::Prove(_) | Task::Renew(_) | Task::Who, _) => {
+        (Task::Owner | Task::Prove(_) | Task::Renew(_) | Task::Who, _) => {
             Next::Strange("a login, which may ask nothing")
         }
     }

@@ -29,6 +29,7 @@ pub(super) const MAKER: Maker = Maker {
     has_own_secret: true,
     finds_zones: false,
     entry: Some(("inwx-api", "/")),
+    owned: None,
     draft,
     by_form: |_| None,
     next,
@@ -58,7 +59,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
             Next::Ask(call("dyndns.delete", &format!("\"accountId\":{id}")))
         }
         (Task::End(_) | Task::Renew(_), [_, ..]) => Next::Done(Told::default()),
-        (Task::Change(_) | Task::Prove(_) | Task::Who, _) => {
+        (Task::Change(_) | Task::Owner | Task::Prove(_) | Task::Who, _) => {
             Next::Strange("what no login of INWX can be asked")
         }
     }

@@ -32,6 +32,7 @@ pub(super) const MAKER: Maker = Maker {
     has_own_secret: false,
     finds_zones: true,
     entry: Some(("ionos", "/dns/v1")),
+    owned: None,
     draft,
     by_form: |_| None,
     next,
@@ -73,7 +74,7 @@ fn next(task: &Task<'_>, job: &Job, heard: &[Value]) -> Next {
         }
         (Task::End(id), []) => Next::Ask(Call::new(Method::Delete, of(id.as_str()))),
         (Task::Change(_) | Task::End(_), [_, ..]) => Next::Done(Told::default()),
-        (Task::Prove(_) | Task::Renew(_) | Task::Who, _) => {
+        (Task::Owner | Task::Prove(_) | Task::Renew(_) | Task::Who, _) => {
             Next::Strange("what no update URL can be asked")
         }
     }

@@ -54,6 +54,9 @@ pub struct Maker {
     /// The built-in entry by which the API is asked, and what follows the provider's `api-url` there;
     /// `None` is the provider's own.
     pub entry: Option<(&'static str, &'static str)>,
+    /// The path of a request by a credential that an account owns: it follows from that of a user's and
+    /// from the account's id. `None` where all credentials are asked about in one place.
+    pub owned: Option<fn(&str, &str) -> String>,
     /// A new credential for the job, with a number that no other has, and a password that may be used.
     pub draft: fn(&Job, &str, &str) -> Draft,
     /// What the form of a secret alone shows of it, without any request.
@@ -75,6 +78,8 @@ pub enum Task<'a> {
     Make(&'a Draft),
     /// Give the credential of this name the secret of the draft.
     Renew(&'a Draft),
+    /// Asked with a credential itself: find out whether an account owns it, and which.
+    Owner,
     /// Asked with the credential of this id itself: find out whether it works.
     Prove(&'a TokenId),
     /// Asked with a credential itself: find out which one it is.
@@ -123,6 +128,8 @@ pub struct Told {
     pub made: Vec<Made>,
     /// The addresses of the host, where the account shows them ([`Task::Look`]).
     pub stands: Vec<IpAddr>,
+    /// The id of the account that owns who asks ([`Task::Owner`]); `None` if a user does.
+    pub owner: Option<String>,
     /// The id of who asks ([`Task::Who`]).
     pub id: Option<TokenId>,
     /// The new credential ([`Task::Make`]), where the provider chooses its id or its secret.

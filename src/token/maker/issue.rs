@@ -241,6 +241,7 @@ impl<'a> Desk<'a> {
         let who = credential_of(work.holder, secret)?;
         let clients = self.account.asker().clients;
         let itself = Account::new(self.maker, self.provider, clients, &who);
+        let itself = itself.made_by(&self.account);
         let mut tries = TRIES;
         loop {
             let heard = if self.maker.asks_itself {

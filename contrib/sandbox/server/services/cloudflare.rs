@@ -38,9 +38,25 @@ pub const SERVICE: Service = Service {
 /// How long tokens are.
 const TOKEN: usize = 40;
 
+/// The beginning of tokens that an account owns, and how long what follows is.
+const OF_ACCOUNT: (&str, usize) = ("cfat_", 48);
+
+/// The id of the account.
+pub const ACCOUNT: &str = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
+
 /// A secret in the form of Cloudflare's tokens.
 pub fn secret() -> String {
-    chance::text(TOKEN, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    letters(TOKEN)
+}
+
+/// A secret in the form of the tokens that an account owns.
+pub fn secret_of_account() -> String {
+    let (begin, length) = OF_ACCOUNT;
+    [begin, &letters(length)].concat()
+}
+
+fn letters(count: usize) -> String {
+    chance::text(count, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 }
 
 fn too_often(wait: Duration) -> Answer {
@@ -62,7 +78,8 @@ fn answer(call: &mut Call<'_>) -> Answer {
         Err(None) => return error(403, 9109, "Invalid access token"),
     };
     match (call.request.method.as_str(), &path[..]) {
-        (_, ["user", "tokens", rest @ ..]) => tokens::answer(call, caller, rest),
+        (_, ["user", "tokens", rest @ ..]) => tokens::answer(call, caller, false, rest),
+        (_, ["accounts", ACCOUNT, "tokens", rest @ ..]) => tokens::answer(call, caller, true, rest),
         ("GET", ["zones"]) => zones(call, caller),
         ("GET", ["zones", id]) => {
             let mut zones = call.world.zones.iter();
@@ -107,7 +124,10 @@ fn refusal(call: &Call<'_>) -> Option<Answer> {
     };
     let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     let token = token.strip_prefix("Bearer ").unwrap_or_default();
-    if token.len() != TOKEN || !token.chars().all(is_letter) {
+    let (begin, length) = OF_ACCOUNT;
+    let is_long =
+        token.len() == TOKEN || token.strip_prefix(begin).is_some_and(|rest| rest.len() == length);
+    if !is_long || !token.chars().all(is_letter) {
         let chain = json!([{"code": 6111, "message": "Invalid format for Authorization header"}]);
         let fault =
             json!({"code": 6003, "message": "Invalid request headers", "error_chain": chain});
@@ -253,7 +273,7 @@ pub fn zone_id(zone: &Zone) -> String {
 
 fn zone_shown(zone: &Zone) -> Value {
     json!({
-        "id": zone_id(zone), "name": zone.name, "status": "active", "paused": false,
+        "id": zone_id(zone), "account": {"id": ACCOUNT, "name": "Example"}, "name": zone.name, "status": "active", "paused": false,
         "type": "full", "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
     })
 }

@@ -1,7 +1,9 @@
 //! Cloudflare's API tokens: what makes, lists, changes and ends them, and what each may do.
 //!
-//! Rests on Cloudflare's API reference (user tokens) and on its pages about permissions and about
-//! restricting tokens. The account's own token may do everything. Which words refuse a token that has
+//! Rests on Cloudflare's API reference (user tokens, account tokens) and on its pages about permissions
+//! and about restricting tokens. The account's own token may do everything with tokens of its owner, a
+//! user or the account; those of the other owner it cannot see. What `/user/tokens/verify` tells a token
+//! that the account owns: reports of users (401, 1000). Which words refuse a token that has
 //! ended or comes from another network: reports of users of other clients (9109).
 
 use std::time::Duration;
@@ -13,21 +15,24 @@ use super::super::chance;
 use super::super::http::Answer;
 use super::super::subnet::Subnet;
 use super::Call;
-use super::cloudflare::{error, page, success, zone_id};
+use super::cloudflare::{error, page, secret, secret_of_account, success, zone_id};
 use super::world::{World, Zone};
 
 /// The permission groups that requests are compared with, by id and name.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: [(&str, &str); 5] = [
     ("4755a26eedb94da69e1066d98aa820be", "DNS Write"),
     ("82e64a83756745bbbb1c9c2701bf816b", "DNS Read"),
     ("c8fed203ed3043cba015a93ad1616f1f", "Zone Read"),
     ("686d18d5ac6c441c867cbf6771e58a0a", "API Tokens Write"),
+    ("5bc3f8b21c554832afc660159ab75fa4", "Account API Tokens Write"),
 ];
 
 /// A token beside the account's own.
 #[derive(Clone, Debug)]
 pub struct Token {
     pub id: String,
+    /// Whether the account owns it, and not a user.
+    pub is_owned_by_account: bool,
     pub secret: String,
     /// As it was asked for: name, policies, condition, `expires_on`, status.
     pub body: Value,
@@ -36,13 +41,14 @@ pub struct Token {
 }
 
 impl Token {
-    /// A new token that is as `body` says.
-    pub fn new(mut body: Value, issued: Duration) -> Self {
+    /// A new token that is as `body` says, of the account or of a user.
+    pub fn new(mut body: Value, is_owned_by_account: bool, issued: Duration) -> Self {
         if body["status"].is_null() {
             body["status"] = "active".into();
         }
-        let (id, secret) = (chance::hexadecimal(32), super::cloudflare::secret());
-        Self { id, secret, body, issued, used: None }
+        let secret = if is_owned_by_account { secret_of_account() } else { secret() };
+        let id = chance::hexadecimal(32);
+        Self { id, is_owned_by_account, secret, body, issued, used: None }
     }
 
     fn has_ended(&self, now: Duration) -> bool {
@@ -131,9 +137,23 @@ pub fn caller(call: &mut Call<'_>) -> Result<Option<usize>, Option<Answer>> {
     Ok(Some(at))
 }
 
-/// Answers what is asked about tokens below `/user/tokens`.
-pub fn answer(call: &mut Call<'_>, caller: Option<usize>, path: &[&str]) -> Answer {
+/// Answers what is asked about tokens below `/user/tokens`, or about those `of_account` below
+/// `/accounts/ID/tokens`.
+pub fn answer(
+    call: &mut Call<'_>,
+    caller: Option<usize>,
+    of_account: bool,
+    path: &[&str],
+) -> Answer {
     let now = call.now;
+    let own = call.world.is_owned_by_account;
+    let is_owned = caller.map_or(own, |at| call.world.tokens[at].is_owned_by_account);
+    if is_owned != of_account {
+        return match path {
+            ["verify"] => error(401, 1000, "Invalid API Token"),
+            _ => error(403, 9109, "Unauthorized to access requested resource"),
+        };
+    }
     if path == ["verify"] {
         let id = caller.map_or(format!("{:032x}", 1), |at| call.world.tokens[at].id.clone());
         let end = caller.and_then(|at| call.world.tokens[at].body["expires_on"].as_str());
@@ -143,16 +163,18 @@ pub fn answer(call: &mut Call<'_>, caller: Option<usize>, path: &[&str]) -> Answ
         }
         return success(&shown);
     }
-    if !may(call.world, caller, &["API Tokens Write"], None) {
+    let right = if of_account { "Account API Tokens Write" } else { "API Tokens Write" };
+    if !may(call.world, caller, &[right], None) {
         return error(403, 9109, "Unauthorized to access requested resource");
     }
     let World { tokens, .. } = &mut *call.world;
-    let at = path.first().map(|id| tokens.iter().position(|token| token.id == *id));
+    let is_its = |token: &Token| token.is_owned_by_account == of_account;
+    let at = path.first().map(|id| tokens.iter().position(|it| it.id == *id && is_its(it)));
     let body = serde_json::from_slice::<Value>(&call.request.body).ok();
     match (call.request.method.as_str(), at, body) {
-        ("GET", None, _) => page(call, tokens_shown(call, now), 20, 50),
+        ("GET", None, _) => page(call, tokens_shown(call, of_account, now), 20, 50),
         ("POST", None, Some(body)) if is_whole(&body) => {
-            let token = Token::new(body, now);
+            let token = Token::new(body, of_account, now);
             let mut shown = token.shown(now);
             shown["value"] = token.secret.as_str().into();
             tokens.push(token);
@@ -172,8 +194,9 @@ pub fn answer(call: &mut Call<'_>, caller: Option<usize>, path: &[&str]) -> Answ
     }
 }
 
-fn tokens_shown(call: &Call<'_>, now: Duration) -> Vec<Value> {
-    call.world.tokens.iter().map(|token| token.shown(now)).collect()
+fn tokens_shown(call: &Call<'_>, of_account: bool, now: Duration) -> Vec<Value> {
+    let all = call.world.tokens.iter().filter(|token| token.is_owned_by_account == of_account);
+    all.map(|token| token.shown(now)).collect()
 }
 
 /// Whether a body says what a token must have.

@@ -21,6 +21,8 @@ pub struct World {
     pub iam: Iam,
     /// The logins of single hosts; only at OVHcloud.
     pub logins: Vec<Login>,
+    /// Whether an account owns the account's own token, and not a user; only at Cloudflare.
+    pub is_owned_by_account: bool,
     /// What is sent beside the secret, such as the id of an access key; else empty.
     pub login: String,
     pub pace: Pace,
@@ -87,6 +89,7 @@ impl World {
             accounts: Vec::new(),
             ahead: Duration::ZERO,
             iam: Iam::default(),
+            is_owned_by_account: false,
             login: service.login.map(|login| login()).unwrap_or_default(),
             logins: Vec::new(),
             next: 432_480_875,

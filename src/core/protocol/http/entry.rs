@@ -589,7 +589,8 @@ impl Entry {
 
     /// The names that places may have.
     fn names(&self) -> Vec<&str> {
-        let taken = self.steps.iter().flatten().flat_map(|step| &step.take);
+        let steps = self.steps.iter().flatten().chain(self.powers.iter().map(Power::step));
+        let taken = steps.flat_map(|step| &step.take);
         let own = taken.map(|(name, _)| &**name).chain(self.pairs.iter().map(|(name, _)| &**name));
         NAMES.into_iter().chain(["zone-id"]).chain(own).collect()
     }

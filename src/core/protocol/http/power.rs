@@ -35,7 +35,7 @@ pub struct Power {
 const WHEN: &str = "2xx json";
 
 /// The keys of a power.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "at",
     "bare",
     "ends",
@@ -48,6 +48,7 @@ const KEYS: [&str; 15] = [
     "own",
     "post",
     "says",
+    "take",
     "text",
     "when",
     "where",

@@ -12,6 +12,7 @@ use crate::core::outcome::{Outcome, Silence};
 use crate::core::plan::Details;
 use crate::core::protocol::step::{Heard, Step, ask};
 use crate::core::protocol::{Answer, HttpRequest, talk};
+use crate::core::secret::Secret;
 
 /// What was found out about a credential.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -115,6 +116,11 @@ impl<'a> PowerTalk<'a> {
         self.report.asked += 1;
         self.is_accepted |= meaning != Meaning::Credential;
         if let (Some(tree), true) = (&tree, meaning.is_success()) {
+            // What is not there, the requests that need it are not sent without.
+            for (name, path) in &power.step.take {
+                let value = path.text(tree).filter(|value| !value.is_empty());
+                self.session.taken.extend(value.map(|it| (name.clone(), Secret::new(&it))));
+            }
             let end = power.end_in(tree, &answer.body, &self.session.credential.secret);
             self.report.end = end.or(self.report.end.take());
         }
