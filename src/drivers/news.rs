@@ -96,9 +96,10 @@ impl News {
     }
 
     fn host(&mut self, report: &HostReport) {
-        let (host, provider) = (&report.key.host, report.key.provider.as_str());
+        let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
         let topic = |what: &str| format!("{what} {host} {provider}");
-        self.said(&topic("secret"), report.secret_problem.as_deref(), |problem| {
+        let problem = report.secret_problem.as_ref().map(|problem| &*problem.words);
+        self.said(&topic("secret"), problem, |problem| {
             warn!(%host, provider, problem, "left out");
         });
         self.said(&topic("trouble"), report.trouble.as_deref(), |trouble| {
@@ -154,7 +155,7 @@ impl News {
             let Some(step) = &report.step else { continue };
             for (family, stand) in step.stands.iter() {
                 let mut all = self.missing.iter();
-                let known = all.position(|of| of.family == family && of.key == report.key);
+                let known = all.position(|of| of.family == family && of.key == report.host.key);
                 let reason = match stand {
                     Stand::Missing(reason) => reason,
                     Stand::Held(_) | Stand::NotAsked => continue,
@@ -168,13 +169,14 @@ impl News {
                     }
                 };
                 // A record that was never set is not removed.
-                let after = match (report.when_gone, &report.seen[family], &report.before[family]) {
-                    (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => Some(after),
-                    _ => None,
-                };
+                let after =
+                    match (report.host.when_gone, &report.seen[family], &report.before[family]) {
+                        (WhenGone::Remove { after, .. }, Seen::Absent(_), Some(_)) => Some(after),
+                        _ => None,
+                    };
                 let cause = Cause { family, reason: reason.clone(), after };
                 let at = known.unwrap_or_else(|| {
-                    let (key, reason) = (report.key.clone(), String::new());
+                    let (key, reason) = (report.host.key.clone(), String::new());
                     self.missing.push(Missing { key, family, since: now, reason, told: false });
                     self.missing.len() - 1
                 });
@@ -219,7 +221,7 @@ impl News {
 
     /// Logs what the zone's own servers said after an update.
     fn verified(&mut self, report: &HostReport) {
-        let (host, provider) = (&report.key.host, report.key.provider.as_str());
+        let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
         let topic = format!("verified {host} {provider}");
         let verified = report.verified.as_ref().filter(|_| report.newly_verified);
         match verified.map(|verified| &verified.finding) {
@@ -252,15 +254,15 @@ impl News {
 
 /// The names of hosts and of their providers, each once, separated by commas.
 fn whose(reports: &[&HostReport]) -> (String, String) {
-    let hosts: Vec<_> = reports.iter().map(|report| report.key.host.to_string()).collect();
+    let hosts: Vec<_> = reports.iter().map(|report| report.host.key.host.to_string()).collect();
     let providers =
-        reports.iter().map(|report| report.key.provider.as_str()).collect::<SortedSet<_>>();
+        reports.iter().map(|report| report.host.key.provider.as_str()).collect::<SortedSet<_>>();
     (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Logs the result of one answer.
 fn settled(report: &HostReport, answered: &Answered) {
-    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
     let reason = report.sent.as_ref().map_or(Why::Changed, |(_, reason)| *reason);
     let (ipv4, ipv6) = (stated(&answered.wishes.v4), stated(&answered.wishes.v6));
     match (&answered.outcome, &answered.news) {
@@ -286,7 +288,7 @@ fn settled(report: &HostReport, answered: &Answered) {
 /// Logs what the zone's own servers say about records that were set before.
 fn drifted(report: &HostReport, drift: &Drift) {
     const FIX: &str = "find out who else updates the host; `homing status` shows what is set";
-    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
     match drift {
         Drift::PutRight(detail) => {
             warn!(%host, provider, detail, fix = FIX, "changed by somebody else; corrected once");
@@ -341,7 +343,7 @@ fn token(news: &TokenNews) {
 
 /// Logs a hold.
 fn held(report: &HostReport, hold: &Hold) {
-    let (host, provider) = (&report.key.host, report.key.provider.as_str());
+    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
     let until = until.unwrap_or_else(|| "you fix it".to_owned());
     let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.remedy(host));

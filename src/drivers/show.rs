@@ -107,10 +107,10 @@ pub fn hold(hold: &Hold, at: Local) -> String {
 
 /// The results of one round for one host, a line each; with `everything` also those that are not new.
 pub fn host(report: &HostReport, everything: bool, at: Local) -> Vec<String> {
-    let name = &report.key.host;
+    let name = &report.host.key.host;
     if let Some(problem) = &report.secret_problem {
         let tells = everything || report.newly_left_out;
-        return Vec::from_iter(tells.then(|| format!("{name}: left out: {problem}")));
+        return Vec::from_iter(tells.then(|| format!("{name}: left out: {}", problem.words)));
     }
     let mut lines = Vec::new();
     let tell_hold = |lines: &mut Vec<String>, family: Option<Family>, held: &Hold| {
@@ -210,7 +210,7 @@ pub fn changed(drift: &Drift) -> String {
 /// The note about another trouble of a host, if there is one.
 fn trouble(report: &HostReport) -> Option<String> {
     let trouble = report.trouble.as_ref()?;
-    Some(format!("{}: note: {trouble}", report.key.host))
+    Some(format!("{}: note: {trouble}", report.host.key.host))
 }
 
 /// The families that should be seen and are not; without `everything`, only the new ones.
@@ -218,8 +218,8 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
     let Some(step) = &report.step else { return Vec::new() };
     let missing = step.stands.iter().filter_map(|(family, stand)| match stand {
         Stand::Missing(reason) if everything || report.newly_missing[family] => {
-            let lost = report.loses[family] && report.sent.is_some();
-            let goes = match (report.when_gone, &report.seen[family]) {
+            let lost = report.host.loses[family] && report.sent.is_some();
+            let goes = match (report.host.when_gone, &report.seen[family]) {
                 (WhenGone::Remove { after, .. }, Seen::Absent(_)) => Some(after),
                 _ => None,
             };
@@ -234,7 +234,7 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
                     format!("unchanged until the address has been gone for {after}")
                 }
             };
-            Some(format!("{}: {family} {what}: {reason}", report.key.host))
+            Some(format!("{}: {family} {what}: {reason}", report.host.key.host))
         }
         _ => None,
     });
@@ -243,10 +243,10 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
 
 /// The requests that a round would send, for `check` and `--dry-run`.
 pub fn expected(report: &HostReport, at: Local) -> Vec<String> {
-    let name = &report.key.host;
+    let name = &report.host.key.host;
     match &report.sent {
         Some((sent, reason)) => {
-            let (provider, by) = (&report.key.provider, by(report.bind));
+            let (provider, by) = (&report.host.key.provider, by(report.host.bind));
             let mut lines = removals(report, sent, at);
             // The other record in a request that removes one is right already.
             if *reason != Why::Gone {
@@ -271,8 +271,8 @@ fn removals(report: &HostReport, sent: &PerFamily<Wish>, at: Local) -> Vec<Strin
         let old = report.before[family].as_ref().map(|old| format!(" {old}")).unwrap_or_default();
         let since = report.gone_since[family].map(|since| at.moment(since));
         let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
-        let (host, provider) = (&report.key.host, &report.key.provider);
-        let (record, by) = (family.record_type(), by(report.bind));
+        let (host, provider) = (&report.host.key.host, &report.host.key.provider);
+        let (record, by) = (family.record_type(), by(report.host.bind));
         format!("{host}: would remove {record}{old} at {provider}{by}: gone{since}")
     });
     removed.collect()
@@ -416,9 +416,9 @@ pub fn rights(
 
 /// The problem of a receipt beside a token file, or of its token by the receipt, if there is one.
 pub fn receipt(report: &HostReport, at: Local) -> Option<String> {
-    let host = &report.key.host;
+    let host = &report.host.key.host;
     let fix = feature::run_token("issue", host);
-    Some(match (&report.unfit, &report.no_terms) {
+    Some(match (report.unfit.as_deref(), report.no_terms.as_deref()) {
         (Some(Proof::Revoked(revoked)), _) => {
             format!("{host}: its token was revoked {}; {fix}", at.moment(*revoked))
         }

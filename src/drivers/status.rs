@@ -2,6 +2,7 @@
 //! server; the exit code is that of the state that it shows.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -268,7 +269,7 @@ pub struct TokenStatus {
     has_receipts: bool,
     /// Whether `homing token` can make another.
     is_issued: bool,
-    access: Option<HostAccess>,
+    access: Option<Rc<HostAccess>>,
 }
 
 impl TokenStatus {

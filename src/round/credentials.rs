@@ -42,6 +42,8 @@ pub struct CredentialReader<'a> {
     files: SortedMap<PathBuf, KeptSecret>,
     /// The last provider: hosts of one provider follow one another.
     provider: Option<KnownProvider>,
+    /// The last access: hosts with one credential follow one another, and share it.
+    last: Option<Rc<HostAccess>>,
 }
 
 /// The parts of fingerprints that are the same for all hosts of a provider.
@@ -56,11 +58,15 @@ struct KnownProvider {
 impl<'a> CredentialReader<'a> {
     /// A reader that has read nothing yet; fingerprints are salted with the store's salt.
     pub fn new(store: &'a Store) -> Self {
-        Self { store, files: SortedMap::new(), provider: None }
+        Self { store, files: SortedMap::new(), provider: None, last: None }
     }
 
     /// The access of `host`, or what is wrong with its secret.
-    pub fn access(&mut self, host: &HostConfig, provider: &Provider) -> Result<HostAccess, String> {
+    pub fn access(
+        &mut self,
+        host: &HostConfig,
+        provider: &Provider,
+    ) -> Result<Rc<HostAccess>, String> {
         let KeptSecret { login, secret, stamp, receipt, void_since } = self.kept(host, provider);
         let credential = secret::credential(host, provider, login, &secret?)?;
         let (store, Credential { login, secret }) = (self.store, &credential);
@@ -92,7 +98,7 @@ impl<'a> CredentialReader<'a> {
         let zone = zone.map(|(zone, id)| (zone.clone(), id.to_owned()));
         let terms = receipt.map(|receipt| terms(&receipt, name, (api_url, provider.is_wide())));
         let expires = host.expires;
-        Ok(HostAccess {
+        let access = HostAccess {
             credential,
             identity,
             about,
@@ -102,7 +108,11 @@ impl<'a> CredentialReader<'a> {
             zone,
             terms,
             expires,
-        })
+        };
+        let last = self.last.take().filter(|last| **last == access);
+        let shared = last.unwrap_or_else(|| Rc::new(access));
+        self.last = Some(Rc::clone(&shared));
+        Ok(shared)
     }
 
     fn known(&mut self, provider: &Provider) -> &KnownProvider {

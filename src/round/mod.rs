@@ -351,14 +351,14 @@ impl Shell for Machine<'_> {
         self.store.save(memory).map_err(|error| error.to_string())
     }
 
-    fn access(&self, subject: &Subject) -> Option<HostAccess> {
+    fn access(&self, subject: &Subject) -> Option<Rc<HostAccess>> {
         let host = self.config.hosts.get(subject.at)?;
         CredentialReader::new(self.store).access(host, &subject.provider).ok()
     }
 }
 
 /// Every host of `config` with its access, or what is wrong with its secret.
-fn accesses(config: &Config, store: &Store) -> Vec<(Subject, Result<HostAccess, String>)> {
+fn accesses(config: &Config, store: &Store) -> Vec<(Subject, Result<Rc<HostAccess>, String>)> {
     let mut reader = CredentialReader::new(store);
     let hosts = subjects(config).into_iter().zip(&config.hosts);
     let access = |(subject, host): (Subject, &HostConfig)| {

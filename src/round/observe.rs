@@ -8,7 +8,9 @@ use crate::config::{Config, HostConfig};
 use crate::core::address::PerFamily;
 use crate::core::order::SortedSet;
 use crate::core::provider::Provider;
-use crate::core::round::{FileText, HostAccess, Look, Observed, Occasion, Round, Subject};
+use crate::core::round::{
+    FileText, HostAccess, Look, Observed, Occasion, Round, SecretProblem, Subject,
+};
 use crate::core::secret::Fingerprint;
 use crate::net::http::server_of;
 use crate::provider::hosts_file::read_hosts_file;
@@ -57,7 +59,7 @@ pub fn look_of(
     config: &Config,
     sights: &Sights,
     round: &Round,
-    hosts: Vec<(Subject, Result<HostAccess, String>)>,
+    hosts: Vec<(Subject, Result<Rc<HostAccess>, String>)>,
     occasion: Occasion,
     hash: impl Fn(&str) -> Fingerprint,
 ) -> Look {
@@ -80,9 +82,9 @@ pub fn look_of(
         let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
         let around = seen.iter();
         detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
-        let access = access.map_err(|problem| {
-            let hash = hash(&problem);
-            (problem, hash)
+        let access = access.map_err(|words| {
+            let hash = Some(hash(&words));
+            Box::new(SecretProblem { words, hash })
         });
         observed.push(Observed { subject, access, seen, file });
     }

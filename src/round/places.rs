@@ -1,6 +1,8 @@
 //! Places: compares the places in the memory with those where the hosts' records are now, for a command
 //! that only looks and does not save.
 
+use std::rc::Rc;
+
 use super::credentials::{CredentialReader, servers};
 use crate::config::{Config, HostConfig};
 use crate::core::memory::Memory;
@@ -17,13 +19,13 @@ pub fn take_places(
     store: &Store,
     memory: &mut Memory,
     now: Timestamp,
-) -> Vec<Result<HostAccess, String>> {
+) -> Vec<Result<Rc<HostAccess>, String>> {
     let servers = servers(config, store, memory);
     let mut reader = CredentialReader::new(store);
     let access = |host: &HostConfig| reader.access(host, &config.providers[host.provider]);
     let accesses: Vec<_> = config.hosts.iter().map(access).collect();
     let keys = config.hosts.iter().map(|host| &host.host.key);
-    let places = keys.zip(&accesses).map(|(key, access)| (key, access.as_ref().ok()));
+    let places = keys.zip(&accesses).map(|(key, access)| (key, access.as_deref().ok()));
     note_places(memory, places, servers, now);
     accesses
 }

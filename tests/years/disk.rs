@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use homing::config::{Config, SecretPlace};
 use homing::core::memory::{Destination, Memory};
@@ -98,13 +99,13 @@ impl Shell for Machine<'_> {
         self.disk.save(memory)
     }
 
-    fn access(&self, subject: &Subject) -> Option<HostAccess> {
+    fn access(&self, subject: &Subject) -> Option<Rc<HostAccess>> {
         access(self.config, self.files, subject).ok()
     }
 }
 
 /// The access of a host by the secret that is in its file.
-pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostAccess, String> {
+pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<Rc<HostAccess>, String> {
     let host = &config.hosts[subject.at];
     let file = host.secret.as_ref().and_then(SecretPlace::file);
     let secret = file.and_then(|file| files.get(file)).ok_or("no such file")?;
@@ -112,7 +113,7 @@ pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostA
     let identity = hash(&[&login, secret]);
     let name = host.host.key.host.as_str();
     let server = hash(&[&subject.place]);
-    Ok(HostAccess {
+    Ok(Rc::new(HostAccess {
         zone: None,
         credential: Credential { login: login.clone(), secret: Secret::new(secret) },
         identity,
@@ -126,5 +127,5 @@ pub fn access(config: &Config, files: &Files, subject: &Subject) -> Result<HostA
         },
         terms: Err(NoTerms::NoReceipt),
         expires: None,
-    })
+    }))
 }

@@ -46,9 +46,9 @@ impl Round {
         for report in self.report.hosts.iter().filter(|report| !report.is_under_way) {
             let severity = severity(report.standing);
             // No entry is made only to note that nothing is wrong.
-            let entry = match (severity, self.memory.hosts.get_mut(&report.key)) {
+            let entry = match (severity, self.memory.hosts.get_mut(&report.host.key)) {
                 (_, Some(entry)) => &mut **entry,
-                (Some(_), None) => self.memory.entry_mut(&report.key),
+                (Some(_), None) => self.memory.entry_mut(&report.host.key),
                 (None, None) => continue,
             };
             let before = entry.problem;
@@ -66,7 +66,7 @@ impl Round {
     #[cfg(feature = "pages")]
     pub fn open_problems(&self) -> Vec<Event> {
         let open = |report: &HostReport| {
-            let entry = self.memory.hosts.get(&report.key)?;
+            let entry = self.memory.hosts.get(&report.host.key)?;
             let problem = entry.problem.filter(|problem| problem.reported.is_some())?;
             let severity = severity(report.standing)?;
             Some(event(report, EventKind::Problem, Some(severity), entry, problem.since))
@@ -102,7 +102,7 @@ fn event(
         (None, _) => Word::Unchanged,
     };
     let (reason, fix) = if severity.is_some() { in_words(report) } else { Default::default() };
-    let (key, before) = (report.key.clone(), report.before.clone());
+    let (key, before) = (report.host.key.clone(), report.before.clone());
     Event { key, kind, outcome, reason, fix, since, set: entry.addresses(), before }
 }
 
@@ -110,7 +110,8 @@ fn event(
 fn in_words(report: &HostReport) -> (String, String) {
     if let Some(problem) = &report.secret_problem {
         // What is wrong comes first, and what to do about it after a semicolon.
-        let (what, fix) = problem.split_once("; ").unwrap_or((problem, "run `homing check`"));
+        let words = &*problem.words;
+        let (what, fix) = words.split_once("; ").unwrap_or((words, "run `homing check`"));
         return (what.to_owned(), fix.to_owned());
     }
     let holds = report.holds.iter().map(|(_, hold)| hold);
@@ -119,7 +120,7 @@ fn in_words(report: &HostReport) -> (String, String) {
         holds.clone().find(|hold| is_like(hold.kind.into())).or(holds.clone().next())
     {
         let colon = if hold.detail.is_empty() { "" } else { ": " };
-        let fix = hold.remedy(&report.key.host).into_owned();
+        let fix = hold.remedy(&report.host.key.host).into_owned();
         return (format!("{}{colon}{}", hold.kind, hold.detail), fix);
     }
     let stands = report.step.iter().flat_map(|step| step.stands.iter());

@@ -45,7 +45,7 @@ impl Round {
                 let zone = self.known(place).and_then(|entry| entry.zone.clone());
                 let case = &mut self.cases[place];
                 (case.stage, case.was_looked_at) = (Stage::Preparing, true);
-                let (now, before) = (case.step.wishes.clone(), PerFamily::default());
+                let (now, before) = (case.wishes.clone(), PerFamily::default());
                 let (subject, due) = (case.subject.clone(), Due { now, before });
                 cases.push(VerifyCase { subject, zone, due });
             }
@@ -71,7 +71,7 @@ impl Round {
             if !matches!(verdict, VerifyVerdict::Right { .. }) {
                 continue;
             }
-            self.cases[place].step.wishes = PerFamily::default();
+            self.cases[place].wishes = PerFamily::default();
             let situation = self.situation(place, now, spread);
             let host = std::rc::Rc::clone(&self.cases[place].subject.host);
             let entry = self.entry_mut(place);
@@ -193,7 +193,7 @@ impl Round {
             self.note_looked(answer, now);
             let is_it = |case: &Case| case.subject.host.key == key;
             let Some(place) = self.cases.iter().position(is_it) else { continue };
-            if matches!(self.host_report(place).drift, Some(Drift::PutRight(_)))
+            if matches!(self.host_report(place).drift.as_deref(), Some(Drift::PutRight(_)))
                 && self.cases[place].stage == Stage::Rest
             {
                 self.decide(place, None, PerFamily::default(), now);
@@ -260,7 +260,8 @@ impl Round {
         if due.before.iter().any(|(family, before)| before.is_some() && set[family] != *before) {
             return;
         }
-        self.report.hosts[case.at].drift = note_look(entry, verdict, may_change, now.wall);
+        let drift = note_look(entry, verdict, may_change, now.wall);
+        self.report.hosts[case.at].drift = drift.map(Box::new);
     }
 }
 

@@ -31,7 +31,7 @@ pub use self::errand::{
     Answer, Errand, Holder, HostAnswers, LOOK, Subject, Task, VerifyCase, Whom,
 };
 pub use self::events::Event;
-pub use self::report::{Answered, HostReport, Matter, Report, TokenNews};
+pub use self::report::{Answered, HostReport, Matter, Report, SecretProblem, TokenNews};
 pub use self::zones::needs_zone;
 
 use self::absences::Absences;
@@ -141,8 +141,8 @@ pub struct Look {
 pub struct Observed {
     /// The host.
     pub subject: Subject,
-    /// Its access, or what is wrong with its secret and the hash of that.
-    pub access: Result<HostAccess, (String, Fingerprint)>,
+    /// Its access, or what is wrong with its secret.
+    pub access: Result<Rc<HostAccess>, Box<SecretProblem>>,
     /// The addresses of each family.
     pub seen: PerFamily<Seen>,
     /// The text of the hosts file that the host is written to, or why that cannot be read.
@@ -169,8 +169,9 @@ struct Case {
     subject: Subject,
     /// The index of its report.
     at: usize,
-    access: HostAccess,
-    step: Step,
+    access: Rc<HostAccess>,
+    /// What is still to be sent.
+    wishes: PerFamily<Wish>,
     /// Whether its update was counted since the last look; it counts once for all its requests.
     counted: bool,
     /// The moment since which unchanged addresses must have been confirmed.
@@ -182,6 +183,13 @@ struct Case {
     was_looked_at: bool,
     /// The newest look at it, if that came while something about it was under way.
     next: Option<Box<(Observed, Occasion)>>,
+}
+
+impl Case {
+    /// Whether there is anything to send.
+    fn has_something_to_say(&self) -> bool {
+        self.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
+    }
 }
 
 /// The decisions of all rounds, between which it keeps what the next ones need.
@@ -248,7 +256,7 @@ impl Round {
     /// what is set.
     pub fn begin(
         &mut self,
-        hosts: &[(Subject, Result<HostAccess, String>)],
+        hosts: &[(Subject, Result<Rc<HostAccess>, String>)],
         servers: Vec<(String, Fingerprint)>,
         occasion: Occasion,
         now: &Now,
@@ -261,7 +269,7 @@ impl Round {
         let places = hosts.iter().map(|(subject, access)| {
             let key = &subject.host.key;
             // A host under way is at its former place until its answer is heard.
-            let access = access.as_ref().ok().filter(|_| !under_way.contains(key));
+            let access = access.as_deref().ok().filter(|_| !under_way.contains(key));
             (key, access)
         });
         note_places(&mut self.memory, places, servers, now.wall);
@@ -494,6 +502,9 @@ impl Round {
             under_way.insert(kept.1.subject.host.key.clone(), kept);
         }
         self.report = Report { detours, ..Report::default() };
+        // A thousand hosts are moved once, not at each doubling.
+        self.report.hosts.reserve_exact(hosts.len());
+        self.cases.reserve_exact(hosts.len());
         for observed in hosts {
             match under_way.remove(&observed.subject.host.key) {
                 Some((place, mut case, report)) => {
@@ -539,11 +550,11 @@ impl Round {
         let mut entry = self.entry_with_file(&host.key, file.as_ref());
         let trouble = file.and_then(|text| in_file(&text, &subject, entry.to_mut()).err());
         let mut report = HostReport::new(&subject, &entry, seen);
-        report.trouble = trouble;
+        report.trouble = trouble.map(String::into_boxed_str);
         let access = match access {
             Ok(access) => access,
-            Err((problem, fingerprint)) => {
-                (report.secret_problem, report.problem_hash) = (Some(problem), Some(fingerprint));
+            Err(problem) => {
+                report.secret_problem = Some(problem);
                 return (report, None);
             }
         };
@@ -561,17 +572,18 @@ impl Round {
         {
             step.refuse(hold);
         }
-        report.no_terms = access.terms.as_ref().err().cloned();
+        report.no_terms = access.terms.as_ref().err().cloned().map(Box::new);
         let proof = access.terms.as_ref().ok().map(|terms| &terms.proof);
-        report.unfit = proof.filter(|proof| proof.is_against_it()).cloned();
-        report.step = Some(step.clone());
+        report.unfit = proof.filter(|proof| proof.is_against_it()).cloned().map(Box::new);
+        let wishes = step.wishes.clone();
+        report.step = Some(step);
         let stage = Stage::Rest;
         let (counted, zone_asked, was_looked_at, next) = (false, false, false, None);
         let case = Case {
             subject,
             at,
             access,
-            step,
+            wishes,
             counted,
             refresh,
             stage,
@@ -643,8 +655,8 @@ impl Round {
             }
         }
         let hosts = self.report.hosts.iter().zip(newest);
-        let matter = hosts.filter(|(host, _)| host.when_gone != WhenGone::Keep);
-        let seen = matter.map(|(host, seen)| (&host.key, seen));
+        let matter = hosts.filter(|(report, _)| report.host.when_gone != WhenGone::Keep);
+        let seen = matter.map(|(report, seen)| (&report.host.key, seen));
         absences.note(seen, now.steady);
     }
 
@@ -664,9 +676,10 @@ impl Round {
             let case = &mut self.cases[place];
             let key = &case.subject.host.key;
             let Some(entry) = self.memory.hosts.get_mut(key) else { continue };
-            if !self.turns.contains_key(key) {
+            let step = self.report.hosts[case.at].step.as_ref();
+            if let Some(step) = step.filter(|_| !self.turns.contains_key(key)) {
                 let changed = occasion.network_changed;
-                let turn = turn(entry, &case.step.stands, changed, now.wall, spread);
+                let turn = turn(entry, &step.stands, changed, now.wall, spread);
                 self.turns.extend(turn.map(|turn| (key.clone(), turn)));
             }
             if let Some(turn) = self.turns.get_mut(key) {
@@ -676,7 +689,7 @@ impl Round {
                 if turn <= now.wall {
                     continue;
                 }
-                case.step.wishes = PerFamily::default();
+                case.wishes = PerFamily::default();
                 self.queue(place, turn, now);
             }
         }
@@ -699,10 +712,11 @@ impl Round {
     }
 
     fn note_case(&mut self, place: usize, occasion: Occasion, now: &Now) {
-        let Case { subject, at, step, .. } = &self.cases[place];
+        let Case { subject, at, .. } = &self.cases[place];
+        let host_report = &mut self.report.hosts[*at];
+        let Some(step) = &host_report.step else { return };
         let (host, stands) = (&subject.host, &step.stands);
         let (key, memory) = (&host.key, &mut self.memory);
-        let host_report = &mut self.report.hosts[*at];
         if subject.provider.manners().is_local() {
             learn((&mut memory.hosts, key), stands, &host_report.seen, now.wall);
         }
@@ -743,12 +757,12 @@ impl Round {
     /// is new.
     fn note_left_out(&mut self, at: usize) {
         let host_report = &mut self.report.hosts[at];
-        let problem = host_report.problem_hash;
+        let problem = host_report.secret_problem.as_ref().and_then(|problem| problem.hash);
         // No entry is made only to note that there is no problem.
         let entry = if problem.is_some() {
-            self.memory.entry_mut(&host_report.key)
+            self.memory.entry_mut(&host_report.host.key)
         } else {
-            let Some(entry) = self.memory.hosts.get_mut(&host_report.key) else { return };
+            let Some(entry) = self.memory.hosts.get_mut(&host_report.host.key) else { return };
             entry
         };
         host_report.newly_left_out = note_left_out(entry, problem);
@@ -763,7 +777,7 @@ impl Round {
 
     fn note_refusal(&mut self, place: usize, now: &Now, spread: f64) {
         let case = &self.cases[place];
-        let hold = case.step.hold.as_deref();
+        let hold = self.step(place).and_then(|step| step.hold.as_deref());
         let Some(hold @ Hold { kind: HoldKind::Rejected(rejection), .. }) = hold else {
             return;
         };
@@ -788,9 +802,10 @@ impl Round {
         let host = &case.subject.host;
         let entry = self.memory.entry(&host.key);
         let host_report = &mut self.report.hosts[case.at];
-        case.step = step(host, &host_report.seen, case.access.fingerprint, entry, &circumstances);
-        host_report.step = Some(case.step.clone());
-        let is_ready = has_something_to_say(&case.step);
+        let step = step(host, &host_report.seen, case.access.fingerprint, entry, &circumstances);
+        case.wishes = step.wishes.clone();
+        host_report.step = Some(step);
+        let is_ready = case.has_something_to_say();
         if is_ready {
             self.ready.insert(place);
         }
@@ -814,7 +829,7 @@ impl Round {
         match case {
             Some(case) => self.cases[place] = case,
             // Its secret cannot be read any more.
-            None => self.cases[place].step.wishes = PerFamily::default(),
+            None => self.cases[place].wishes = PerFamily::default(),
         }
         self.note_left_out(at);
         self.note_case(place, occasion, now);
@@ -826,10 +841,15 @@ impl Round {
         }
     }
 
+    /// The decision about a host, unless its secret cannot be read.
+    fn step(&self, place: usize) -> Option<&Step> {
+        self.report.hosts[self.cases[place].at].step.as_ref()
+    }
+
     /// Whether a host has something to send and is not being asked about.
     fn is_ready(&self, place: usize) -> bool {
         let case = &self.cases[place];
-        case.stage == Stage::Rest && has_something_to_say(&case.step)
+        case.stage == Stage::Rest && case.has_something_to_say()
     }
 
     /// The entry of a host, if there is one.
@@ -864,7 +884,7 @@ pub trait Shell {
     fn save(&mut self, memory: &Memory) -> Result<(), String>;
 
     /// Reads the secret of a host again; `None` if it cannot be read.
-    fn access(&self, subject: &Subject) -> Option<HostAccess>;
+    fn access(&self, subject: &Subject) -> Option<Rc<HostAccess>>;
 }
 
 /// Notes which `servers` the names of providers mean now, which of the remembered hosts are among the
@@ -981,9 +1001,4 @@ fn removal(record: &Record) -> Option<Timestamp> {
         Some(Sent { addresses: None, at, .. }) => Some(at),
         _ => None,
     }
-}
-
-/// Whether a step has anything to send.
-fn has_something_to_say(step: &Step) -> bool {
-    step.wishes.iter().any(|(_, wish)| *wish != Wish::Leave)
 }

@@ -105,11 +105,12 @@ impl Round {
     /// The requests that leave now and those that wait, of the hosts at `ready` indexes.
     pub(super) fn schedule_of(&self, ready: &[usize], now: &Now) -> Schedule {
         let candidate = |&place: &usize| {
-            let Case { subject, access, step, counted, .. } = &self.cases[place];
+            let Case { subject, access, counted, .. } = &self.cases[place];
             let (host, provider) = (&*subject.host, &*subject.provider);
-            Candidate { host, provider, credential: access.identity, step, counted: *counted }
+            let (step, credential) = (self.step(place)?, access.identity);
+            Some((place, Candidate { host, provider, credential, step, counted: *counted }))
         };
-        let candidates: Vec<_> = ready.iter().map(candidate).collect();
+        let (ready, candidates): (Vec<_>, Vec<_>) = ready.iter().filter_map(candidate).unzip();
         let mut schedule = plan::schedule(&candidates, &self.memory, now.wall);
         // The schedule holds indexes of candidates.
         for request in &mut schedule.now {
@@ -130,7 +131,7 @@ impl Round {
         let schedule = self.schedule_of(&ready, now);
         for place in &ready {
             self.ready.remove(place);
-            self.cases[*place].step.wishes = PerFamily::default();
+            self.cases[*place].wishes = PerFamily::default();
         }
         // A host that is refused for its pace keeps its turn before those that already have to wait.
         for request in schedule.now.iter().filter(|request| !request.counts.is_empty()) {
@@ -546,13 +547,13 @@ impl Round {
         let outcome = Outcome::Rejected(refusal.clone());
         // One whose update failed before for another reason would try the credential again.
         for place in self.places(company, |report| !report.has_succeeded()) {
-            let case = &mut self.cases[place];
-            let is_parked = case.step.hold.as_ref().is_some_and(|hold| match hold.kind {
+            let hold = self.step(place).and_then(|step| step.hold.as_deref());
+            let is_parked = hold.is_some_and(|hold| match hold.kind {
                 HoldKind::Rejected(rejection) => !rejection.may_be_fixed_there(),
                 HoldKind::Backoff(_) | HoldKind::Throttled => false,
             });
             if !is_parked {
-                case.step.wishes = PerFamily::default();
+                self.cases[place].wishes = PerFamily::default();
                 self.ready.remove(&place);
                 self.settle(place, &PerFamily::default(), &outcome, now, spread);
             }

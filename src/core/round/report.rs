@@ -1,16 +1,15 @@
 //! The report of a round: values that drivers print or log, and a summary of the state of every host.
 
-use std::time::Duration;
+use std::rc::Rc;
 
 use super::errand::Subject;
-use crate::core::address::interface::InterfaceName;
 use crate::core::address::standing::Standings;
 use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::exit::Exit;
 use crate::core::memory::{Entry, Hold, HoldKind, Key, Memory, SelfCheck, Verification};
 use crate::core::order::SortedSet;
 use crate::core::outcome::Outcome;
-use crate::core::plan::{Seen, Stand, Step, WhenGone, Why, Wish};
+use crate::core::plan::{Host, Seen, Stand, Step, Why, Wish};
 use crate::core::secret::Fingerprint;
 use crate::core::settle::News;
 use crate::core::time::Timestamp;
@@ -96,14 +95,21 @@ impl Answered {
     }
 }
 
+/// Why the secret of a host cannot be read.
+#[derive(Clone, Debug)]
+pub struct SecretProblem {
+    /// In words, with what to do about it after a semicolon.
+    pub words: String,
+    /// The hash of them, where they are remembered: a problem is reported once.
+    pub hash: Option<Fingerprint>,
+}
+
 /// The results of one round for one host.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct HostReport {
-    /// The host and its provider.
-    pub key: Key,
-    /// The interface that its requests leave by, if one is set.
-    pub bind: Option<InterfaceName>,
+    /// The host.
+    pub host: Rc<Host>,
     /// What was seen of each family.
     pub seen: PerFamily<Seen>,
     /// What was set before the round.
@@ -111,9 +117,7 @@ pub struct HostReport {
     /// The decision; absent when the host's secret could not be read.
     pub step: Option<Step>,
     /// Why the host's secret could not be read.
-    pub secret_problem: Option<String>,
-    /// The hash of that.
-    pub(super) problem_hash: Option<Fingerprint>,
+    pub secret_problem: Option<Box<SecretProblem>>,
     /// Whether this problem differs from that of the round before.
     pub newly_left_out: bool,
     /// The wishes that were, or would be, sent, and the reason.
@@ -130,10 +134,6 @@ pub struct HostReport {
     pub is_under_way: bool,
     /// Whether the round was stopped before something about the host could be sent.
     pub cut_short: bool,
-    /// The families whose record the provider loses when a request leaves the family out.
-    pub loses: PerFamily<bool>,
-    /// What happens to the record of a family that has gone.
-    pub when_gone: WhenGone,
     /// Since when each family was known to be gone before the round, where that matters.
     pub gone_since: PerFamily<Option<Timestamp>>,
     /// The end of the wait for its zone's pace.
@@ -147,21 +147,19 @@ pub struct HostReport {
     /// The families that were missing until this round.
     pub seen_again: PerFamily<bool>,
     /// Why no receipt gives the terms of its token.
-    pub no_terms: Option<NoTerms>,
+    pub no_terms: Option<Box<NoTerms>>,
     /// The proof in the receipt of its token, if that speaks against the token.
-    pub unfit: Option<Proof>,
+    pub unfit: Option<Box<Proof>>,
     /// Another problem that a person should know.
-    pub trouble: Option<String>,
+    pub trouble: Option<Box<str>>,
     /// The answers of the zone's own servers after an update, or instead of one.
     pub verified: Option<Box<Verification>>,
     /// Whether these are new.
     pub newly_verified: bool,
     /// Whether the program for changes was started since the look.
     pub(super) is_hooked: bool,
-    /// How often an unchanged address is sent again.
-    refresh: Option<Duration>,
     /// News from the zone's own servers between updates.
-    pub drift: Option<Drift>,
+    pub drift: Option<Box<Drift>>,
     /// The holds after the round, the host's own first.
     pub holds: Vec<(Option<Family>, Hold)>,
     /// The exit code for the state of the host after the round.
@@ -173,13 +171,11 @@ impl HostReport {
     pub(super) fn new(subject: &Subject, entry: &Entry, seen: PerFamily<Seen>) -> Self {
         let host = &subject.host;
         Self {
-            key: host.key.clone(),
-            bind: host.bind,
+            host: Rc::clone(host),
             seen,
             before: entry.addresses(),
             step: None,
             secret_problem: None,
-            problem_hash: None,
             newly_left_out: false,
             sent: None,
             answers: Vec::new(),
@@ -188,8 +184,6 @@ impl HostReport {
             ask_again: false,
             is_under_way: false,
             cut_short: false,
-            loses: host.loses,
-            when_gone: host.when_gone,
             gone_since: entry.families.map(|_, record| record.gone_since),
             queued_until: None,
             was_queued: entry.queued_since.is_some(),
@@ -202,7 +196,6 @@ impl HostReport {
             verified: None,
             newly_verified: false,
             is_hooked: false,
-            refresh: host.refresh,
             drift: None,
             holds: Vec::new(),
             standing: Exit::default(),
@@ -211,7 +204,8 @@ impl HostReport {
 
     /// Leaves the host out for `problem`, which its secret has for the user that will run the round.
     pub fn leave_out(&mut self, problem: String) {
-        (self.secret_problem, self.step, self.sent) = (Some(problem), None, None);
+        let problem = SecretProblem { words: problem, hash: None };
+        (self.secret_problem, self.step, self.sent) = (Some(Box::new(problem)), None, None);
     }
 
     /// The answers that were not reported yet.
@@ -371,9 +365,9 @@ impl Report {
         self.services.clone_from(&memory.services);
         let mut next = upkeep;
         for host in &mut self.hosts {
-            let due = host.finish(memory.entry(&host.key.clone()), now, phase);
+            let due = host.finish(memory.entry(&Rc::clone(&host.host).key), now, phase);
             // A refresh is due one period of the host after the confirmation.
-            let refresh = host.refresh.filter(|_| !host.answers.is_empty());
+            let refresh = host.host.refresh.filter(|_| !host.answers.is_empty());
             let due = due.into_iter().chain(refresh.map(|period| now.after(period))).min();
             next = [next, due].into_iter().flatten().min();
         }

@@ -81,7 +81,7 @@ impl Shell for Disk {
         if self.is_full { Err("the disk is full".into()) } else { Ok(()) }
     }
 
-    fn access(&self, _: &Subject) -> Option<HostAccess> {
+    fn access(&self, _: &Subject) -> Option<Rc<HostAccess>> {
         None
     }
 }
@@ -96,13 +96,14 @@ impl Rounds {
     fn look(&mut self, address: &str, seconds: u64) -> Vec<Errand> {
         let now = now(seconds);
         let hosts = self.hosts.iter();
-        let accesses = hosts.map(|(subject, access)| (subject.clone(), Ok(access.clone())));
+        let accesses =
+            hosts.map(|(subject, access)| (subject.clone(), Ok(Rc::new(access.clone()))));
         let accesses: Vec<_> = accesses.collect();
         self.round.set_clock(&now);
         self.round.begin(&accesses, Vec::new(), Occasion::default(), &now);
         let observed = |(subject, access): &(Subject, HostAccess)| Observed {
             subject: subject.clone(),
-            access: Ok(access.clone()),
+            access: Ok(Rc::new(access.clone())),
             seen: here(address),
             file: None,
         };
@@ -394,8 +395,8 @@ fn a_host_whose_secret_cannot_be_used_is_told_of_when_that_lasts() {
     let mut rounds = Rounds::new();
     for (seconds, expect) in [(0, 0), (899, 0), (900, 1), (1000, 0)] {
         let (subject, _) = rounds.hosts[0].clone();
-        let problem = "x.token is empty; put the token on its first line".to_owned();
-        let access = Err((problem, Fingerprint(5)));
+        let words = "x.token is empty; put the token on its first line".to_owned();
+        let access = Err(Box::new(SecretProblem { words, hash: Some(Fingerprint(5)) }));
         let observed = Observed { subject, access, seen: here("198.18.0.1"), file: None };
         let look = Look { hosts: vec![observed], ..Look::default() };
         rounds.round.look(look, &now(seconds), 0.5, &mut rounds.disk);
@@ -459,10 +460,10 @@ mod at_desec {
     }
 
     /// The access with a secret of that number.
-    fn access(number: u64) -> HostAccess {
+    fn access(number: u64) -> Rc<HostAccess> {
         let print = Fingerprint(number);
         let place = Fingerprint(0);
-        HostAccess {
+        Rc::new(HostAccess {
             credential: Credential { login: "me".into(), secret: Secret::new("secret") },
             identity: print,
             about: print,
@@ -472,7 +473,7 @@ mod at_desec {
             zone: None,
             terms: Err(NoTerms::NoReceipt),
             expires: None,
-        }
+        })
     }
 
     fn here(address: &str) -> Seen {

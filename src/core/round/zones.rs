@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::errand::{Answer, Out, Subject, Task};
 use super::short::Short;
-use super::{Case, Now, Round, Shell, Stage, has_something_to_say};
+use super::{Case, Now, Round, Shell, Stage};
 use crate::core::address::PerFamily;
 use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Again, Entry, ZoneKey};
@@ -134,7 +134,7 @@ impl Round {
 
     /// Settles a host whose zone could not be found: it sends nothing more in this round.
     fn give_up(&mut self, place: usize, outcome: &Outcome, now: &Now, spread: f64) {
-        self.cases[place].step.wishes = PerFamily::default();
+        self.cases[place].wishes = PerFamily::default();
         self.ready.remove(&place);
         self.settle(place, &PerFamily::default(), outcome, now, spread);
         if let Some(refusal) = outcome.credential_refusal() {
@@ -146,7 +146,7 @@ impl Round {
     pub(super) fn wants_zone(&self, place: usize) -> bool {
         let case = &self.cases[place];
         !case.zone_asked
-            && has_something_to_say(&case.step)
+            && case.has_something_to_say()
             && needs_zone(&case.subject, self.known(place))
     }
 }

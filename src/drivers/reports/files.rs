@@ -62,7 +62,7 @@ struct Shown {
     state: Option<u64>,
     is_unsaved: bool,
     /// The receipts that speak against their tokens.
-    unfit: Vec<(usize, Proof)>,
+    unfit: Vec<(usize, Box<Proof>)>,
 }
 
 impl Files {

@@ -114,7 +114,7 @@ impl World {
         let entry = entry.map(|(_, entry)| entry);
         let Some(process) = &self.process else { return format!("no process runs; {entry:?}") };
         let mut reports = process.round.report.hosts.iter();
-        let report = reports.find(|report| report.key.host == *name);
+        let report = reports.find(|report| report.host.key.host == *name);
         let next = process.round.report.next.map(|next| next.since(self.now_of(process).wall));
         let check = millis(process.waiting.next_check(&self.now_of(process)));
         let wait = check.saturating_sub(self.uptime());

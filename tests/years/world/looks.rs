@@ -157,12 +157,12 @@ impl World {
         look
     }
 
-    pub(super) fn accesses(&self) -> Vec<(Subject, Result<HostAccess, String>)> {
+    pub(super) fn accesses(&self) -> Vec<(Subject, Result<Rc<HostAccess>, String>)> {
         let each = self.subjects.iter();
         each.map(|subject| (subject.clone(), self.access(subject))).collect()
     }
 
-    pub(super) fn access(&self, subject: &Subject) -> Result<HostAccess, String> {
+    pub(super) fn access(&self, subject: &Subject) -> Result<Rc<HostAccess>, String> {
         access(&self.config, &self.files, subject)
     }
 }
