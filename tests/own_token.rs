@@ -513,7 +513,9 @@ fn a_token_that_is_issued_serves_a_strict_host_at_once() {
     assert_eq!(issued.code, 0, "{issued:?}");
     once(&home, 0);
     assert_eq!(sandbox.records(HOST, "A"), ["198.51.100.7"]);
-    assert!(home.run(&["status"]).out.contains("token: narrow (checked by"));
+    let status = home.run(&["status"]).out;
+    assert!(status.contains("token: narrow (checked by"), "{status}");
+    assert_eq!(status.matches("narrow").count(), 1, "{status}");
 }
 
 #[test]

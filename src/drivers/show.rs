@@ -373,8 +373,8 @@ pub fn expiry(end: End, at: Local) -> String {
     }
 }
 
-/// The words for a token that a receipt proves narrow.
-pub const PROVEN: &str = "narrow (checked by `homing token issue` or `audit`)";
+/// How the words begin for a token that a receipt proves narrow.
+const PROVEN: &str = "narrow (checked by `homing token issue` or `audit`";
 
 /// What is known of a token's rights, in words; whether Homing can make another.
 pub fn rights(
@@ -390,8 +390,15 @@ pub fn rights(
             let fix = too_powerful(is_issued).remedy(host);
             format!("{}: {powers}; {fix}", TokenVerdict::TooPowerful)
         }
-        Known::Narrow(Some(checked)) => format!("narrow (checked {})", relative(checked, now)),
-        Known::Narrow(None) => PROVEN.to_owned(),
+        Known::Narrow(checked) => {
+            let is_proven = terms.as_ref().is_ok_and(|terms| terms.proof == Proof::Narrow);
+            let ago = checked.map(|checked| relative(checked, now));
+            match ago {
+                Some(ago) if is_proven => format!("{PROVEN}, and again {ago})"),
+                Some(ago) => format!("narrow (checked {ago})"),
+                None => format!("{PROVEN})"),
+            }
+        }
         Known::NarrowToZone(checked) => format!(
             "{}; this provider cannot limit it further (checked {})",
             TokenVerdict::NarrowToZone,

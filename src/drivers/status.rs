@@ -18,7 +18,7 @@ use crate::core::plan::Use;
 use crate::core::provider::Provider;
 use crate::core::round::HostAccess;
 use crate::core::time::Timestamp;
-use crate::core::token::upkeep::{self, End, Known, Proof, Terms};
+use crate::core::token::upkeep::{self, End, Known, Terms};
 use crate::os::clock::{Clock, rfc3339_seconds};
 use crate::os::local::Local;
 use crate::os::say::ascii_json;
@@ -345,11 +345,6 @@ impl TokenStatus {
             let (name, terms) = (&host.host.key.host, &access.terms);
             let rights = show::rights(name, terms, check, self.is_issued, at);
             out_wrapped(&format!("  token: {rights}"), None);
-            // A later check is another fact than the proof.
-            let is_proven = self.terms().is_some_and(|terms| terms.proof == Proof::Narrow);
-            if is_proven && matches!(self.known(memory), Some(Known::Narrow(Some(_)))) {
-                out(&format!("  token: {}", show::PROVEN));
-            }
         }
     }
 
