@@ -184,9 +184,9 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
         _ if is_shortage(&error) => {
             problem(&format!("cannot be read: {}; {SHORTAGE}", reason(&error)))
         }
-        ErrorKind::PermissionDenied => problem(
-            "cannot be read (permission denied); make Homing's user its owner, or run Homing as that user",
-        ),
+        ErrorKind::PermissionDenied => {
+            problem("cannot be read (permission denied); use sudo, or make Homing's user its owner")
+        }
         _ => problem(&format!("cannot be read: {}", reason(&error))),
     };
     if path.is_dir() {
