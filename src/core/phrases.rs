@@ -60,12 +60,14 @@ pub fn shrink(text: &str) -> String {
 /// `text` with each phrase in full.
 #[allow(dead_code, reason = "the program alone expands them")]
 pub fn expand(text: &'static str) -> Cow<'static, str> {
-    if !text.contains(SIGNS) {
+    if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
     let mut whole = String::with_capacity(2 * text.len());
     for c in text.chars() {
-        match SIGNS.iter().position(|sign| *sign == c) {
+        // An import expands every entry for each host, and most characters are not looked for.
+        let sign = if c.is_control() { SIGNS.iter().position(|sign| *sign == c) } else { None };
+        match sign {
             Some(at) => whole.push_str(PHRASES[at]),
             None => whole.push(c),
         }

@@ -57,6 +57,8 @@ pub struct Audited {
     pub expires: Option<Timestamp>,
     /// The time of its last use.
     pub last_used: Option<Timestamp>,
+    /// Whether the provider shows that time to nobody.
+    pub hides_use: bool,
     /// The time when it was made.
     pub created: Option<Timestamp>,
     /// The limits of its life and use.
@@ -211,14 +213,16 @@ fn row(token: &Audited, here: Local) -> [String; 4] {
         Some(moment) => &here.date(moment),
         None if no_moment => "-",
         None if token.findings.contains(&Finding::NoExpiry) => "never",
-        // Without an age, the token ends only after a time without use.
-        None if is_seen(token) => "if unused",
-        None => "?",
+        None => match &token.limits {
+            Some(limits) if is_seen(token) && limits.max_unused.is_some() => "if unused",
+            Some(_) if is_seen(token) => "never",
+            Some(_) | None => "?",
+        },
     };
     let used: &str = match token.last_used {
         Some(moment) => &ago(moment, here.now),
         None if no_moment => "-",
-        None if is_seen(token) => "never",
+        None if is_seen(token) && !token.hides_use => "never",
         None => "?",
     };
     [label(token), standing(token).0.to_owned(), expires.to_owned(), used.to_owned()]
@@ -387,7 +391,7 @@ fn networks(limits: &Limits) -> Vec<&str> {
 fn facts(token: &Audited, here: Local) -> Vec<String> {
     let mut facts = Vec::new();
     facts.extend(token.created.map(|at| format!("created {}", here.date(at))));
-    if is_seen(token) && token.created.is_some() {
+    if is_seen(token) && token.created.is_some() && !token.hides_use {
         facts.push(match token.last_used {
             Some(at) => format!("last used {}", ago(at, here.now)),
             None => "never used".to_owned(),
@@ -666,6 +670,7 @@ mod tests {
             not_visible: Vec::new(),
             expires: Some(Timestamp::from_secs(NOW + 364 * DAY)),
             last_used: Some(Timestamp::from_secs(NOW - 3 * DAY)),
+            hides_use: false,
             created: None,
             limits: None,
             is_valid: None,
@@ -962,8 +967,13 @@ mod tests {
             let [_, _, expires, used] = row(token, here());
             [expires, used]
         };
-        let blind = Audited { expires: None, last_used: None, ..token(&["a.example"]) };
+        let limits = |max_unused| Some(Limits { max_unused, ..Limits::default() });
+        let idle = limits(Some(std::time::Duration::from_secs(30 * DAY)));
+        let blind =
+            Audited { expires: None, last_used: None, limits: idle, ..token(&["a.example"]) };
         assert_eq!(cells(&blind), ["if unused", "never"]);
+        let endless = Audited { limits: limits(None), hides_use: true, ..blind.clone() };
+        assert_eq!(cells(&endless), ["never", "?"]);
         assert_eq!(cells(&Audited { by: By::Itself, ..blind.clone() }), ["?", "?"]);
         assert_eq!(cells(&Audited { id: None, ..blind.clone() }), ["?", "?"]);
         assert_eq!(cells(&Audited { findings: vec![Finding::Gone], ..blind }), ["-", "-"]);

@@ -29,6 +29,7 @@ pub(super) const MAKER: Maker = Maker {
     finds_zones: true,
     is_by_user: false,
     has_limits: true,
+    shows_use: true,
     is_shared: true,
     takes_wildcards: true,
     asks_itself: true,

@@ -29,6 +29,7 @@ pub(super) const MAKER: Maker = Maker {
     finds_zones: true,
     is_by_user: false,
     has_limits: false,
+    shows_use: false,
     is_shared: false,
     // There, * is every name of the zone.
     takes_wildcards: false,

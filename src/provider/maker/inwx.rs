@@ -21,6 +21,7 @@ pub(super) const MAKER: Maker = Maker {
     lost: "run the command again: it finds what may have been made",
     is_by_user: true,
     has_limits: false,
+    shows_use: false,
     is_shared: false,
     takes_wildcards: false,
     asks_itself: false,

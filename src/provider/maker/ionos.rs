@@ -24,6 +24,7 @@ pub(super) const MAKER: Maker = Maker {
            the command again",
     is_by_user: false,
     has_limits: false,
+    shows_use: false,
     is_shared: false,
     takes_wildcards: true,
     asks_itself: false,

@@ -35,6 +35,8 @@ pub struct Maker {
     pub is_by_user: bool,
     /// Whether its credentials can have an end and networks.
     pub has_limits: bool,
+    /// Whether the API shows when one was last used.
+    pub shows_use: bool,
     /// Whether one credential can be for several hosts.
     pub is_shared: bool,
     /// Whether one for a wildcard's name is for that name alone.

@@ -65,6 +65,7 @@ async fn judged(
     clients: &Clients,
 ) -> Result<Audited, Failure> {
     let mut report = subject.report(By::Itself);
+    report.hides_use = !maker.shows_use;
     let told = subject.secret.as_ref().and_then(|secret| (maker.by_form)(secret));
     if let Some(finding) = told {
         report.findings.push(finding);
