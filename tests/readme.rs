@@ -81,7 +81,7 @@ fn the_line_for_a_crontab_updates_and_other_commands_find_its_state() {
     for directory in [".local/bin", "homing"] {
         fs::create_dir_all(user.path(directory)).unwrap();
     }
-    fs::copy(env!("CARGO_BIN_EXE_homing"), user.path(".local/bin/homing")).unwrap();
+    home::copy_program(env!("CARGO_BIN_EXE_homing").as_ref(), &user.path(".local/bin/homing"));
     // The settings that `homing init` writes, at a server of our own.
     let made = Home::at(&sandbox.url(), DEV1);
     user.write("homing/config.toml", &made.read("config.toml"), 0o600);

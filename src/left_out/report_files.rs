@@ -21,7 +21,7 @@ impl Files {
 
     /// Never happens.
     #[expect(clippy::unused_self, reason = "it stands for one that knows")]
-    pub fn failed(self) {}
+    pub fn write_again(self) {}
 
     /// Nothing.
     #[expect(clippy::unused_self, reason = "it stands for one that knows")]

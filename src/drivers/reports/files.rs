@@ -71,8 +71,8 @@ impl Files {
         self.due
     }
 
-    /// Notes that a file could not be written: after the next round it is tried again.
-    pub fn failed(&mut self) {
+    /// Notes that a file was not written: the next [`writings`](Self::writings) have it, changed or not.
+    pub fn write_again(&mut self) {
         self.shown = None;
     }
 

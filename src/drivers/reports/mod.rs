@@ -63,6 +63,8 @@ pub struct Reporter {
     messages: Messages,
     /// The settings of the files that are being written.
     writing: Vec<&'static str>,
+    /// Whether there was news for one of these meanwhile.
+    is_put_off: bool,
     under_way: FuturesUnordered<Pin<Box<dyn Future<Output = Done>>>>,
 }
 
@@ -78,6 +80,7 @@ impl Reporter {
             files: Files::default(),
             messages: Messages::new(is_logging),
             writing: Vec::new(),
+            is_put_off: false,
             under_way: FuturesUnordered::new(),
         }
     }
@@ -126,18 +129,24 @@ impl Reporter {
 
     /// Begins to write the files about the hosts, if they are due.
     fn write_files(&mut self, engine: &Engine) {
+        self.is_put_off = false;
         for (topic, writing) in self.files.writings(engine) {
-            // One that hangs is not waited for, and no second one is begun beside it.
-            if !self.writing.contains(&topic) {
+            // One that hangs is not waited for, and no second one is begun beside it, but after it.
+            if self.writing.contains(&topic) {
+                self.is_put_off = true;
+                self.files.write_again();
+            } else {
                 self.writing.push(topic);
                 self.under_way.push(Box::pin(async move { Done::File(topic, writing.await) }));
             }
         }
     }
 
-    /// When something is to be made although nothing changed, by the steady clock.
+    /// When something is to be made although nothing changes until then, by the steady clock.
     pub fn due(&self) -> Option<Duration> {
-        self.files.due().into_iter().chain(self.messages.due()).min()
+        let at_once = (self.is_put_off && self.writing.is_empty()).then_some(Duration::ZERO);
+        let due = [at_once, self.files.due(), self.messages.due()];
+        due.into_iter().flatten().min()
     }
 
     /// Notes how changes were added to the history.
@@ -178,7 +187,7 @@ impl Reporter {
             Some(Done::File(topic, result)) => {
                 self.writing.retain(|writing| *writing != topic);
                 if result.is_err() {
-                    self.files.failed();
+                    self.files.write_again();
                 }
                 let fix = result.as_ref().err().map(|(_, fix)| fix.clone()).unwrap_or_default();
                 self.troubles.note(topic.into(), &fix, result.map_err(|(problem, _)| problem));
