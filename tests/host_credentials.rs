@@ -380,6 +380,28 @@ fn a_revoked_credential_is_gone() {
 }
 
 #[test]
+fn a_revocation_that_is_cut_can_be_repeated() {
+    for kind in &kinds() {
+        let measured = Desk::new(kind);
+        measured.check(ISSUE, 0);
+        let (_, asked) = measured.check(REVOKE, 0);
+        let cuts: Vec<_> = (0..asked.len()).flat_map(|at| [(at, false), (at, true)]).collect();
+        in_parallel(&cuts, |&(after, performed_last)| {
+            let case = format!("cut after {after} of {asked:?}, {performed_last}");
+            let desk = Desk::new(kind);
+            desk.check(ISSUE, 0);
+            desk.played.die_after(after, performed_last);
+            let ran = desk.run(REVOKE);
+            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
+            desk.played.revive();
+            let ran = desk.run(REVOKE);
+            assert_eq!(ran.code, 0, "{case}: {ran:?}");
+            assert!(desk.made().is_empty(), "{case}");
+        });
+    }
+}
+
+#[test]
 fn an_audit_by_itself_relies_on_the_receipt() {
     for kind in &kinds() {
         let desk = Desk::with(kind, "strict-token = true\n");
