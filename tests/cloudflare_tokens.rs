@@ -2,26 +2,17 @@
 //! can do what their policies say.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
+use crate::support::token_desk::{
+    AUDIT, DEV1, HOST, ISSUE, MANAGEMENT, REVOKE, ROTATE, TokenDesk, configuration, cut_revocations,
+};
 use crate::support::{home, in_parallel, sandbox};
-use home::{Home, Ran};
-use sandbox::services::Played;
+use home::Home;
 use sandbox::services::cloudflare::{self, zone_id};
 use sandbox::services::cloudflare_tokens::Token;
 use sandbox::services::world::World;
-
-const HOST: &str = "dev1.example.com";
-const ISSUE: &[&str] = &["issue", HOST];
-const ROTATE: &[&str] = &["rotate", HOST];
-const REVOKE: &[&str] = &["revoke", HOST];
-const AUDIT: &[&str] = &["audit", HOST];
-
-/// A host with both families.
-const DEV1: &str = "[[host]]\nname = \"dev1.example.com\"\nprovider = \"trial\"\n\
-    token-file = \"token\"\nipv4 = \"here\"\nipv6 = \"here\"\n";
+use sandbox::services::{Played, Received};
 
 /// Who owns the management token, and so those that it makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +34,6 @@ impl Owner {
 struct Desk {
     played: Played,
     home: Home,
-    secret: String,
 }
 
 impl Desk {
@@ -59,34 +49,9 @@ impl Desk {
         }
         let played = Played::start(world).unwrap();
         let secret = played.with_world(|world| world.secret.clone());
-        let home = Home::new(&configuration(&played, hosts));
-        home.secret("management", &secret);
-        Self { played, home, secret }
-    }
-
-    /// `homing token …` with the management token.
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let file = format!("--management-token-file={}", self.home.path("management").display());
-        let mut command = self.home.command(&[&["token"], arguments, &[&file]].concat());
-        let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
-        assert!(!format!("{ran:?}").contains(&self.secret), "{ran:?}");
-        ran
-    }
-
-    /// Runs [`Self::run`], which has to end with `code`, and returns the requests as `METHOD PATH`.
-    #[track_caller]
-    fn check(&self, arguments: &[&str], code: i32) -> (Ran, Vec<String>) {
-        let from = self.played.requests().len();
-        let ran = self.run(arguments);
-        let asked = self.asked(from);
-        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}\n{asked:#?}");
-        (ran, asked)
-    }
-
-    /// The requests from the `first` on.
-    fn asked(&self, first: usize) -> Vec<String> {
-        let requests = self.played.requests();
-        requests[first..].iter().map(|it| format!("{} {}", it.method, it.path)).collect()
+        let home = Home::new(&configuration("cloudflare", &played.api_url(), hosts));
+        home.secret(MANAGEMENT, &secret);
+        Self { played, home }
     }
 
     fn tokens(&self) -> Vec<Token> {
@@ -120,29 +85,32 @@ impl Desk {
         self.assert_narrow(case);
         let tokens = self.tokens();
         assert_eq!(tokens.len(), 1, "{tokens:?}: {case}");
-        assert_eq!(self.home.read("token"), format!("{}\n", tokens[0].secret), "{case}");
-        assert!(self.home.read("token.receipt").contains(&tokens[0].id), "{case}");
-        assert!(!self.home.path("token.new").exists(), "{case}");
-        assert!(!self.home.path("token.new.receipt").exists(), "{case}");
-    }
-
-    /// `homing --once` sets the host's addresses with the token in the file.
-    #[track_caller]
-    fn assert_updates(&self, case: &str) {
-        let from = self.played.requests().len();
-        let ran = self.home.once();
-        assert_eq!(ran.code, 0, "{case}: {ran:?}\n{:?}", self.asked(from));
-        assert_eq!(self.played.values(HOST, "A"), ["203.0.113.7"], "{case}");
-        assert_eq!(self.played.values(HOST, "AAAA"), ["2001:db8::7"], "{case}");
+        self.assert_kept(&format!("{}\n", tokens[0].secret), tokens[0].id.as_str(), case);
     }
 }
 
-fn configuration(played: &Played, hosts: &str) -> String {
-    format!(
-        "[provider.trial]\nextends = \"cloudflare\"\napi-url = \"{}\"\n\n\
-         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n{hosts}",
-        played.api_url()
-    )
+impl TokenDesk for Desk {
+    const FILE: &'static str = "token";
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn played(&self) -> &Played {
+        &self.played
+    }
+
+    fn name_of(request: &Received) -> String {
+        format!("{} {}", request.method, request.path)
+    }
+
+    fn writes(asked: &[String]) -> Vec<&str> {
+        writes(asked)
+    }
+
+    fn count(&self) -> usize {
+        self.tokens().len()
+    }
 }
 
 /// The methods of the requests that change something.
@@ -184,18 +152,7 @@ fn a_second_run_changes_nothing_and_says_so() {
     for owner in Owner::BOTH {
         let desk = Desk::new(owner);
         for limits in [&[][..], &["--max-age", "90d", "--allow-subnet", "127.0.0.0/8"]] {
-            let issue = [ISSUE, limits].concat();
-            desk.check(&issue, 0);
-            let before = (desk.home.read("token"), desk.home.read("token.receipt"));
-            for command in [issue.as_slice(), ISSUE, &[ISSUE, &["--dry-run"]].concat()] {
-                let (ran, asked) = desk.check(command, 0);
-                assert_eq!(writes(&asked), [""; 0], "{command:?}");
-                assert!(ran.out.contains("nothing to do"), "{}", ran.out);
-                assert_eq!((desk.home.read("token"), desk.home.read("token.receipt")), before);
-            }
-            desk.check(AUDIT, 0);
-            let (_, asked) = desk.check(ISSUE, 0);
-            assert_eq!(writes(&asked), [""; 0], "after an audit");
+            desk.assert_issued_once(&[ISSUE, limits].concat());
         }
     }
 }
@@ -338,7 +295,7 @@ fn a_zone_with_its_id_in_the_configuration_is_not_looked_for() {
         let desk = Desk::new(owner);
         let id = desk.played.with_world(|world| zone_id(world.zone("example.com").unwrap()));
         let host = format!("{DEV1}zone = \"example.com\"\noptions = {{ zone-id = \"{id}\" }}\n");
-        desk.home.configure(&configuration(&desk.played, &host));
+        desk.home.configure(&configuration("cloudflare", &desk.played.api_url(), &host));
         let (_, asked) = desk.check(ISSUE, 0);
         // Only what an account owns is asked for a zone, whose account it is.
         let looks = asked.iter().filter(|line| line.ends_with("/zones")).count();
@@ -440,18 +397,7 @@ fn a_revoked_token_is_gone() {
 #[test]
 fn a_revocation_that_is_cut_can_be_repeated() {
     for owner in Owner::BOTH {
-        let measured = Desk::new(owner);
-        measured.check(ISSUE, 0);
-        let (_, asked) = measured.check(REVOKE, 0);
-        for after in 0..asked.len() {
-            let desk = Desk::new(owner);
-            desk.check(ISSUE, 0);
-            desk.played.die_after(after, true);
-            desk.run(REVOKE);
-            desk.played.revive();
-            desk.check(REVOKE, 0);
-            assert!(desk.tokens().is_empty(), "{after}");
-        }
+        cut_revocations(|| Desk::new(owner));
     }
 }
 
@@ -477,7 +423,7 @@ fn an_audit_by_the_token_itself_relies_on_the_receipt() {
         assert_eq!(ran.code, 75, "{ran:?}");
         assert!(ran.out.contains("\"lapsed\""), "{}", ran.out);
         // The account's own token, in the file by hand.
-        desk.home.secret("token", &desk.secret);
+        desk.home.secret("token", &desk.secret());
         let ran = itself();
         assert_eq!(ran.code, 77, "{ran:?}");
         assert!(ran.out.contains("may read the account's API tokens"), "{}", ran.out);
@@ -546,19 +492,19 @@ fn what_a_person_must_do_is_said() {
         let (ran, _) = desk.check(&[ISSUE, &["--max-unused", "30d"]].concat(), 64);
         assert!(ran.err.contains("--max-unused: this provider has no such thing"), "{}", ran.err);
         let elsewhere = DEV1.replace("dev1.example.com", "dev1.example.org");
-        desk.home.configure(&configuration(&desk.played, &elsewhere));
+        desk.home.configure(&configuration("cloudflare", &desk.played.api_url(), &elsewhere));
         let (ran, _) = desk.check(&["issue", "dev1.example.org"], 77);
         assert!(
             ran.err.contains("no public zone of the account holds dev1.example.org"),
             "{ran:?}"
         );
         assert!(ran.err.contains("Zone: Zone: Read"), "{ran:?}");
-        desk.home.configure(&configuration(&desk.played, DEV1));
-        desk.home.secret("management", &"x".repeat(40));
+        desk.home.configure(&configuration("cloudflare", &desk.played.api_url(), DEV1));
+        desk.home.secret(MANAGEMENT, &"x".repeat(40));
         let ran = desk.run(ISSUE);
         assert!(ran.code == 77 && ran.err.contains("check the management credential"), "{ran:?}");
         desk.home.secret("token", &"y".repeat(40));
-        desk.home.secret("management", &"y".repeat(40));
+        desk.home.secret(MANAGEMENT, &"y".repeat(40));
         let ran = desk.run(ISSUE);
         assert!(ran.code == 78 && ran.err.contains("holds the management token itself"), "{ran:?}");
     }

@@ -2,19 +2,14 @@
 //! sandbox's services, whose credentials can update their host and nothing else.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-use std::process::Stdio;
-
+use crate::support::token_desk::{
+    AUDIT, HOST, ISSUE, MANAGEMENT, REVOKE, ROTATE, TokenDesk, cut_revocations,
+};
 use crate::support::{home, in_parallel, sandbox};
-use home::{Home, Ran};
+use home::Home;
 use sandbox::services::setup::{self, Credential};
 use sandbox::services::world::World;
-use sandbox::services::{Played, Service, inwx, ionos, ovh};
-
-const HOST: &str = "dev1.example.com";
-const ISSUE: &[&str] = &["issue", HOST];
-const ROTATE: &[&str] = &["rotate", HOST];
-const REVOKE: &[&str] = &["revoke", HOST];
-const AUDIT: &[&str] = &["audit", HOST];
+use sandbox::services::{Played, Received, Service, inwx, ionos, ovh};
 
 /// A credential at a service, as its world has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,8 +98,6 @@ struct Desk<'a> {
     kind: &'a Kind,
     played: Played,
     home: Home,
-    secret: String,
-    login: String,
 }
 
 impl<'a> Desk<'a> {
@@ -115,50 +108,13 @@ impl<'a> Desk<'a> {
     /// With further settings of the host.
     fn with(kind: &'a Kind, more: &str) -> Self {
         let played = Played::start(World::new(kind.service)).unwrap();
-        let (secret, login) = played.with_world(|world| {
+        let secret = played.with_world(|world| {
             world.throttled = false;
-            (world.secret.clone(), world.login.clone())
+            world.secret.clone()
         });
         let home = Home::new(&configuration(&played, more));
-        home.secret("management", &secret);
-        Self { kind, played, home, secret, login }
-    }
-
-    /// `homing token …` with the account's own secret.
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let path = self.home.path("management").display().to_string();
-        let management = setup::management(self.kind.service, &self.login, &path);
-        let management: Vec<&str> = management.iter().map(String::as_str).collect();
-        let mut command = self.home.command(&[&["token"], arguments, &management[..]].concat());
-        let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
-        assert!(!format!("{ran:?}").contains(&self.secret), "{ran:?}");
-        for made in self.made() {
-            let secret = made.text.trim().rsplit(':').next().unwrap_or_default().to_owned();
-            assert!(!format!("{ran:?}").contains(&secret), "{ran:?}");
-        }
-        ran
-    }
-
-    /// Runs [`Self::run`], which has to end with `code`, and returns the requests as `METHOD PATH`.
-    #[track_caller]
-    fn check(&self, arguments: &[&str], code: i32) -> (Ran, Vec<String>) {
-        let from = self.played.requests().len();
-        let ran = self.run(arguments);
-        let asked = self.asked(from);
-        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}\n{asked:#?}");
-        (ran, asked)
-    }
-
-    fn asked(&self, first: usize) -> Vec<String> {
-        let requests = self.played.requests();
-        let method = |body: &str| {
-            let (_, rest) = body.split_once("\"method\":\"")?;
-            Some(rest.split('"').next().unwrap_or_default().to_owned())
-        };
-        let line = |it: &sandbox::services::Received| {
-            format!("{} {}", method(&it.body).unwrap_or_else(|| it.method.clone()), it.path)
-        };
-        requests[first..].iter().map(line).collect()
+        home.secret(MANAGEMENT, &secret);
+        Self { kind, played, home }
     }
 
     fn made(&self) -> Vec<Made> {
@@ -177,20 +133,40 @@ impl<'a> Desk<'a> {
         self.assert_narrow(case);
         let made = self.made();
         assert_eq!(made.len(), 1, "{made:?}: {case}");
-        assert_eq!(self.home.read("secret"), made[0].text, "{case}");
-        assert!(self.home.read("secret.receipt").contains(&made[0].id), "{case}");
-        assert!(!self.home.path("secret.new").exists(), "{case}");
-        assert!(!self.home.path("secret.new.receipt").exists(), "{case}");
+        self.assert_kept(&made[0].text, &made[0].id, case);
+    }
+}
+
+impl TokenDesk for Desk<'_> {
+    const FILE: &'static str = "secret";
+
+    fn home(&self) -> &Home {
+        &self.home
     }
 
-    /// `homing --once` sets the host's addresses with the credential in the file.
-    #[track_caller]
-    fn assert_updates(&self, case: &str) {
-        let from = self.played.requests().len();
-        let ran = self.home.once();
-        assert_eq!(ran.code, 0, "{case}: {ran:?}\n{:?}", self.asked(from));
-        assert_eq!(self.played.values(HOST, "A"), ["203.0.113.7"], "{case}");
-        assert_eq!(self.played.values(HOST, "AAAA"), ["2001:db8::7"], "{case}");
+    fn played(&self) -> &Played {
+        &self.played
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let made = self.made().into_iter();
+        let made = made.filter_map(|it| it.text.trim().rsplit(':').next().map(str::to_owned));
+        made.chain([self.secret()]).collect()
+    }
+
+    /// The method of a call of JSON-RPC, else that of the request; and the path.
+    fn name_of(request: &Received) -> String {
+        let method = request.body.split_once("\"method\":\"");
+        let method = method.and_then(|(_, rest)| rest.split('"').next());
+        format!("{} {}", method.unwrap_or(&request.method), request.path)
+    }
+
+    fn writes(asked: &[String]) -> Vec<&str> {
+        writes(asked)
+    }
+
+    fn count(&self) -> usize {
+        self.made().len()
     }
 }
 
@@ -232,17 +208,7 @@ fn a_second_run_and_a_dry_run_change_nothing() {
         let (ran, asked) = desk.check(&[ISSUE, &["--dry-run"]].concat(), 0);
         assert!(writes(&asked).is_empty() && ran.out.contains("  + "), "{ran:?}");
         assert!(!desk.home.path("secret").exists() && desk.made().is_empty());
-        desk.check(ISSUE, 0);
-        let before = (desk.home.read("secret"), desk.home.read("secret.receipt"));
-        for command in [ISSUE, &[ISSUE, &["--dry-run"]].concat()] {
-            let (ran, asked) = desk.check(command, 0);
-            assert_eq!(writes(&asked), [""; 0], "{command:?}");
-            assert!(ran.out.contains("nothing to do"), "{}", ran.out);
-            assert_eq!((desk.home.read("secret"), desk.home.read("secret.receipt")), before);
-        }
-        desk.check(AUDIT, 0);
-        let (_, asked) = desk.check(ISSUE, 0);
-        assert_eq!(writes(&asked), [""; 0], "after an audit");
+        desk.assert_issued_once(ISSUE);
     }
 }
 
@@ -382,22 +348,7 @@ fn a_revoked_credential_is_gone() {
 #[test]
 fn a_revocation_that_is_cut_can_be_repeated() {
     for kind in &kinds() {
-        let measured = Desk::new(kind);
-        measured.check(ISSUE, 0);
-        let (_, asked) = measured.check(REVOKE, 0);
-        let cuts: Vec<_> = (0..asked.len()).flat_map(|at| [(at, false), (at, true)]).collect();
-        in_parallel(&cuts, |&(after, performed_last)| {
-            let case = format!("cut after {after} of {asked:?}, {performed_last}");
-            let desk = Desk::new(kind);
-            desk.check(ISSUE, 0);
-            desk.played.die_after(after, performed_last);
-            let ran = desk.run(REVOKE);
-            assert!([0, 75].contains(&ran.code), "{case}: {ran:?}");
-            desk.played.revive();
-            let ran = desk.run(REVOKE);
-            assert_eq!(ran.code, 0, "{case}: {ran:?}");
-            assert!(desk.made().is_empty(), "{case}");
-        });
+        cut_revocations(|| Desk::new(kind));
     }
 }
 
@@ -434,9 +385,10 @@ fn what_a_person_must_do_is_said() {
         let (ran, _) = desk.check(&[ISSUE, &["--max-age", "30d"]].concat(), 64);
         assert!(ran.err.contains("--max-age: this provider has no such thing"), "{}", ran.err);
         // Its form is right, whatever the server drew.
-        let (rest, last) = desk.secret.split_at(desk.secret.len() - 1);
+        let right = desk.secret();
+        let (rest, last) = right.split_at(right.len() - 1);
         let wrong = format!("{rest}{}", if last == "0" { "1" } else { "0" });
-        desk.home.secret("management", &wrong);
+        desk.home.secret(MANAGEMENT, &wrong);
         let (ran, _) = desk.check(ISSUE, 77);
         assert!(ran.err.contains("check the management credential"), "{}", ran.err);
         let missing = desk.home.once();

@@ -17,10 +17,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::route53_keys::{AUDIT, DEV1, HOST, ISSUE, REVOKE, ROTATE, USER, configuration, writes};
+use crate::route53_keys::{USER, writes};
+use crate::support::token_desk::{
+    AUDIT, DEV1, HOST, ISSUE, MANAGEMENT, REVOKE, ROTATE, configuration, managed,
+};
 use crate::support::{home, name_servers, sandbox};
 use home::{Home, Ran, wait_until};
 use sandbox::services::iam::{self, Iam, User};
+use sandbox::services::route53;
 
 /// Beyond this, something hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,10 +41,10 @@ fn an_emulator_by_others_takes_every_call_of_a_key_s_life() {
     };
     let desk = Desk::new(&program);
 
-    desk.home.secret("management", "wrong");
+    desk.home.secret(MANAGEMENT, "wrong");
     let (ran, _) = desk.check(ISSUE, 77);
     assert!(ran.err.contains("SignatureDoesNotMatch"), "{ran:?}");
-    desk.home.secret("management", &desk.secret);
+    desk.home.secret(MANAGEMENT, &desk.secret);
 
     let (ran, asked) = desk.check(ISSUE, 0);
     assert_eq!(writes(&asked), ["CreateUser", "PutUserPolicy", "CreateAccessKey"], "{ran:?}");
@@ -98,7 +102,7 @@ impl Desk {
         let (login, secret) = (element(&key, "AccessKeyId"), element(&key, "SecretAccessKey"));
         moto.let_pass(0);
         let proxy = Proxy::start(&moto.at);
-        home.configure(&configuration(&format!("http://{}{API}", proxy.at), DEV1));
+        home.configure(&configuration("route53", &format!("http://{}{API}", proxy.at), DEV1));
         Self { home, moto, proxy, login, secret, zone }
     }
 
@@ -107,9 +111,7 @@ impl Desk {
     #[track_caller]
     fn check(&self, arguments: &[&str], code: i32) -> (Ran, Vec<String>) {
         let from = self.proxy.asked().len();
-        let file = format!("--management-password-file={}", self.home.path("management").display());
-        let management = ["--management-user", &self.login, &file];
-        let ran = self.home.run(&[&["token"], arguments, &management[..]].concat());
+        let ran = managed(&self.home, route53::SERVICE, &self.login, arguments);
         let asked = self.proxy.asked().split_off(from);
         assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}\n{asked:#?}\n{}", self.moto.log());
         (ran, asked)

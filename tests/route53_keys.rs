@@ -2,32 +2,22 @@
 //! which check every signature and evaluate every policy.
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails is the test's failure")]
 
-use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::token_desk::{
+    AUDIT, DEV1, HOST, ISSUE, MANAGEMENT, REVOKE, ROTATE, TokenDesk, configuration, cut_revocations,
+};
 use crate::support::{home, in_parallel, sandbox};
-use home::{Home, Ran};
+use home::Home;
 use sandbox::services::iam::{AccessKey, Context, User};
 use sandbox::services::world::World;
-use sandbox::services::{Played, route53};
+use sandbox::services::{Played, Received, route53};
 
-pub const HOST: &str = "dev1.example.com";
 pub const USER: &str = "homing-dev1.example.com";
-pub const ISSUE: &[&str] = &["issue", HOST];
-pub const ROTATE: &[&str] = &["rotate", HOST];
-pub const REVOKE: &[&str] = &["revoke", HOST];
-pub const AUDIT: &[&str] = &["audit", HOST];
-
-/// A host with both families.
-pub const DEV1: &str = "[[host]]\nname = \"dev1.example.com\"\nprovider = \"trial\"\n\
-    token-file = \"token\"\nipv4 = \"here\"\nipv6 = \"here\"\n";
-
 /// The service with its account, and a home that has the account's own key for management.
 struct Desk {
     played: Played,
     home: Home,
-    login: String,
-    secret: String,
 }
 
 impl Desk {
@@ -37,46 +27,13 @@ impl Desk {
 
     fn with(hosts: &str) -> Self {
         let played = Played::start(World::new(route53::SERVICE)).unwrap();
-        let (login, secret) = played.with_world(|world| {
+        let secret = played.with_world(|world| {
             world.throttled = false;
-            (world.login.clone(), world.secret.clone())
+            world.secret.clone()
         });
-        let home = Home::new(&configuration(&played.api_url(), hosts));
-        home.secret("management", &secret);
-        Self { played, home, login, secret }
-    }
-
-    /// `homing token …` as the management user.
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let file = format!("--management-password-file={}", self.home.path("management").display());
-        let management = ["--management-user", &self.login, &file];
-        let mut command = self.home.command(&[&["token"], arguments, &management[..]].concat());
-        let ran: Ran = command.stdin(Stdio::null()).output().unwrap().into();
-        assert!(!format!("{ran:?}").contains(&self.secret), "{ran:?}");
-        ran
-    }
-
-    /// Runs [`Self::run`], which has to end with `code`, and returns the actions that were asked for.
-    #[track_caller]
-    fn check(&self, arguments: &[&str], code: i32) -> (Ran, Vec<String>) {
-        let from = self.played.requests().len();
-        let ran = self.run(arguments);
-        let asked = self.asked(from);
-        assert_eq!(ran.code, code, "{arguments:?}: {ran:#?}\n{asked:#?}");
-        (ran, asked)
-    }
-
-    /// The actions of the requests from the `first` on: IAM's by name, Route 53's by method.
-    fn asked(&self, first: usize) -> Vec<String> {
-        let requests = self.played.requests();
-        let action = |body: &str| {
-            let rest = body.strip_prefix("Action=")?;
-            Some(rest.split('&').next().unwrap_or_default().to_owned())
-        };
-        let name = |it: &sandbox::services::Received| {
-            action(&it.body).unwrap_or_else(|| it.method.clone())
-        };
-        requests[first..].iter().map(name).collect()
+        let home = Home::new(&configuration("route53", &played.api_url(), hosts));
+        home.secret(MANAGEMENT, &secret);
+        Self { played, home }
     }
 
     fn user(&self) -> User {
@@ -138,28 +95,34 @@ impl Desk {
         let user = self.user();
         assert_eq!((user.path.as_str(), user.keys.len()), ("/homing/", 1), "{user:?}: {case}");
         let key = &user.keys[0];
-        assert_eq!(self.home.read("token"), format!("{}:{}\n", key.id, key.secret), "{case}");
-        assert!(self.home.read("token.receipt").contains(&key.id), "{case}");
-        assert!(!self.home.path("token.new").exists(), "{case}");
-        assert!(!self.home.path("token.new.receipt").exists(), "{case}");
-    }
-
-    /// `homing --once` sets the host's addresses with the key in the file.
-    #[track_caller]
-    fn assert_updates(&self, case: &str) {
-        let from = self.played.requests().len();
-        let ran = self.home.once();
-        assert_eq!(ran.code, 0, "{case}: {ran:?}\n{:?}", self.asked(from));
-        assert_eq!(self.played.values(HOST, "A"), ["203.0.113.7"], "{case}");
-        assert_eq!(self.played.values(HOST, "AAAA"), ["2001:db8::7"], "{case}");
+        self.assert_kept(&format!("{}:{}\n", key.id, key.secret), &key.id, case);
     }
 }
 
-pub fn configuration(api_url: &str, hosts: &str) -> String {
-    format!(
-        "[provider.trial]\nextends = \"route53\"\napi-url = \"{api_url}\"\n\n\
-         [source.here]\nstatic = [\"203.0.113.7\", \"2001:db8::7\"]\nallow-private = true\n\n{hosts}"
-    )
+impl TokenDesk for Desk {
+    const FILE: &'static str = "token";
+
+    fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn played(&self) -> &Played {
+        &self.played
+    }
+
+    /// IAM's actions by name, Route 53's by method.
+    fn name_of(request: &Received) -> String {
+        let action = request.body.strip_prefix("Action=").and_then(|it| it.split('&').next());
+        action.unwrap_or(&request.method).to_owned()
+    }
+
+    fn writes(asked: &[String]) -> Vec<&str> {
+        writes(asked)
+    }
+
+    fn count(&self) -> usize {
+        self.played.with_world(|world| world.iam.users.len())
+    }
 }
 
 /// The actions that change something.
@@ -210,18 +173,7 @@ fn what_comes_too_early_is_sent_again() {
 fn a_second_run_changes_nothing_and_says_so() {
     let desk = Desk::new();
     for limits in [&[][..], &["--max-age", "90d", "--allow-subnet", "127.0.0.0/8"]] {
-        let issue = [ISSUE, limits].concat();
-        desk.check(&issue, 0);
-        let before = (desk.home.read("token"), desk.home.read("token.receipt"));
-        for command in [issue.as_slice(), ISSUE, &[ISSUE, &["--dry-run"]].concat()] {
-            let (ran, asked) = desk.check(command, 0);
-            assert_eq!(writes(&asked), [""; 0], "{command:?}");
-            assert!(ran.out.contains("nothing to do"), "{}", ran.out);
-            assert_eq!((desk.home.read("token"), desk.home.read("token.receipt")), before);
-        }
-        desk.check(AUDIT, 0);
-        let (_, asked) = desk.check(ISSUE, 0);
-        assert_eq!(writes(&asked), [""; 0], "after an audit");
+        desk.assert_issued_once(&[ISSUE, limits].concat());
     }
 }
 
@@ -313,13 +265,13 @@ fn a_key_that_is_lost_deleted_or_switched_off_is_replaced() {
 #[test]
 fn a_key_made_by_hand_is_kept_beside_and_a_written_id_is_refused() {
     let desk = Desk::new();
-    desk.home.secret("token", &format!("{}:{}", desk.login, desk.secret));
+    desk.home.secret("token", &format!("{}:{}", desk.login(), desk.secret()));
     let (ran, _) = desk.check(ISSUE, 0);
     assert!(ran.out.contains("is kept in"), "{}", ran.out);
-    assert!(desk.home.read("token.old").starts_with(&desk.login));
+    assert!(desk.home.read("token.old").starts_with(&desk.login()));
     desk.assert_right("by hand");
     let written = format!("{DEV1}username = \"AKIAEXAMPLE\"\n");
-    desk.home.configure(&configuration(&desk.played.api_url(), &written));
+    desk.home.configure(&configuration("route53", &desk.played.api_url(), &written));
     let (ran, asked) = desk.check(ISSUE, 78);
     assert!(ran.err.contains("remove username"), "{}", ran.err);
     assert_eq!(writes(&asked), [""; 0]);
@@ -503,18 +455,7 @@ fn a_revoked_key_is_gone_with_its_user() {
 
 #[test]
 fn a_revocation_that_is_cut_can_be_repeated() {
-    let measured = Desk::new();
-    measured.check(ISSUE, 0);
-    let (_, asked) = measured.check(REVOKE, 0);
-    for after in 0..asked.len() {
-        let desk = Desk::new();
-        desk.check(ISSUE, 0);
-        desk.played.die_after(after, true);
-        desk.run(REVOKE);
-        desk.played.revive();
-        desk.check(REVOKE, 0);
-        assert!(desk.played.with_world(|world| world.iam.users.is_empty()), "{after}");
-    }
+    cut_revocations(Desk::new);
 }
 
 // Audit.
@@ -605,7 +546,7 @@ fn an_audit_by_the_key_itself_sees_whose_it_is() {
     assert_eq!(ran.code, 75, "{ran:?}");
     assert!(ran.out.contains("\"lapsed\""), "{}", ran.out);
     // The account's own key, in the file by hand.
-    desk.home.secret("token", &format!("{}:{}", desk.login, desk.secret));
+    desk.home.secret("token", &format!("{}:{}", desk.login(), desk.secret()));
     let ran = itself();
     assert_eq!(ran.code, 75, "{ran:?}");
     assert!(ran.out.contains("did not make"), "{}", ran.out);
@@ -643,10 +584,10 @@ fn what_a_person_must_do_is_said() {
     assert!(ran.err.contains("check --management-user and its secret"), "{}", ran.err);
     desk.played.with_world(|world| world.secret.pop());
     let elsewhere = DEV1.replace("dev1.example.com", "dev1.example.org");
-    desk.home.configure(&configuration(&desk.played.api_url(), &elsewhere));
+    desk.home.configure(&configuration("route53", &desk.played.api_url(), &elsewhere));
     let (ran, _) = desk.check(&["issue", "dev1.example.org"], 77);
     assert!(ran.err.contains("no public zone of the account holds dev1.example.org"), "{ran:?}");
-    desk.home.configure(&configuration(&desk.played.api_url(), DEV1));
+    desk.home.configure(&configuration("route53", &desk.played.api_url(), DEV1));
     let missing = desk.home.once();
     assert!(missing.out.contains("`homing token issue dev1.example.com` makes one"), "{missing:?}");
 }

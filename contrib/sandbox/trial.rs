@@ -102,25 +102,22 @@ struct Configuration {
 
 fn configurations(service: Service) -> Vec<Configuration> {
     let one = |file, state, host, credential| Configuration { file, state, host, credential };
-    let (host, new) = (setup::host(service), setup::new(service));
+    let host = setup::host(service);
     let (account, issued) = (Credential::Account, Credential::Issued);
-    if service.wants_issue() {
-        let mut all = vec![
+    let mut all = if service.wants_issue() {
+        vec![
             one("config.toml", "state", host.clone(), (issued, MADE)),
             one("wrong.toml", "wrong-state", host, (issued, "wrong-secret")),
-        ];
-        all.extend(
-            beyond(service).map(|it| one("beyond.toml", "beyond-state", it, (issued, MADE))),
-        );
-        return all;
-    }
-    let mut all = vec![
-        one("config.toml", "state", host.clone(), (account, "secret")),
-        one("wrong.toml", "wrong-state", host, (account, "wrong-secret")),
-        one("other.toml", "other-state", setup::other(service), (account, "secret")),
-    ];
-    if service.issued.is_some() {
-        all.push(one("new.toml", "new-state", new, (issued, MADE)));
+        ]
+    } else {
+        vec![
+            one("config.toml", "state", host.clone(), (account, "secret")),
+            one("wrong.toml", "wrong-state", host, (account, "wrong-secret")),
+            one("other.toml", "other-state", setup::other(service), (account, "secret")),
+        ]
+    };
+    if service.issued.is_some_and(|issued| !issued.is_only_way) {
+        all.push(one("new.toml", "new-state", setup::new(service), (issued, MADE)));
     }
     all.extend(beyond(service).map(|it| one("beyond.toml", "beyond-state", it, (issued, MADE))));
     all

@@ -19,6 +19,8 @@ pub mod sandbox;
 pub mod snapshot;
 pub mod sources;
 pub mod tls;
+#[cfg(feature = "tokens")]
+pub mod token_desk;
 pub mod virtual_clock;
 
 /// Checks every case, several at once; most of what a run of Homing does is waiting.

@@ -233,8 +233,8 @@ impl Round {
             let subject = self.cases[place].subject.clone();
             self.looked.insert(subject.host.key.clone(), now.steady);
             let Some(entry) = self.memory.entry(&subject.host.key) else { continue };
-            let stands = self.report.hosts[self.cases[place].at].step.as_ref();
-            let is_right = |family| stands.is_some_and(|step| step.stands[family] == Stand::Right);
+            let step = self.step(place);
+            let is_right = |family| step.is_some_and(|step| step.stands[family] == Stand::Right);
             let before =
                 entry.addresses().map(|family, set| set.clone().filter(|_| is_right(family)));
             let now = before.map(|_, set| set.clone().map_or(Wish::Leave, Wish::Set));

@@ -273,8 +273,8 @@ pub fn zone_id(zone: &Zone) -> String {
 
 fn zone_shown(zone: &Zone) -> Value {
     json!({
-        "id": zone_id(zone), "account": {"id": ACCOUNT, "name": "Example"}, "name": zone.name, "status": "active", "paused": false,
-        "type": "full", "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
+        "id": zone_id(zone), "account": {"id": ACCOUNT, "name": "Example"}, "name": zone.name,
+        "status": "active", "paused": false, "type": "full", "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
     })
 }
 
