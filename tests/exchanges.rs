@@ -297,7 +297,7 @@ fn walk(provider: &Provider, setup: &Setup, case: &Case) -> (String, Vec<String>
         details: vec![details.clone()],
         is_anew: false,
         zone: ZoneKey {
-            provider: provider.name.to_string(),
+            provider: provider.name.as_ref().into(),
             zone: zone.clone().or(provider.zone.clone()),
         },
         counts: Vec::new(),

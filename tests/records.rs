@@ -11,7 +11,9 @@ use homing::core::address::{Addresses, Family, PerFamily};
 use homing::core::memory::{Entry, Key, ZoneKey};
 use homing::core::name::Hostname;
 use homing::core::outcome::{Fault, Outcome, Rejection, Silence};
-use homing::core::plan::{Details, Host, Request, TakeOver, Update, Use, WhenGone, Wish};
+use homing::core::plan::{
+    Details, Host, HostSettings, Request, TakeOver, Update, Use, WhenGone, Wish,
+};
 use homing::core::protocol::http::tree::Tree;
 use homing::core::protocol::manners::Protocol;
 use homing::core::protocol::step::{Ask, Heard, Moment, Step};
@@ -637,8 +639,7 @@ impl Machine {
 }
 
 fn host(name: &str, take_over: TakeOver) -> Host {
-    Host {
-        key: Key { host: name.parse::<Hostname>().unwrap(), provider: "model".into() },
+    let settings = HostSettings {
         zone: Some(ZONE.parse().unwrap()),
         families: PerFamily { v4: Use::Auto, v6: Use::Auto },
         refresh: None,
@@ -648,7 +649,9 @@ fn host(name: &str, take_over: TakeOver) -> Host {
         ttl: None,
         take_over,
         options: Vec::new(),
-    }
+    };
+    let key = Key { host: name.parse::<Hostname>().unwrap(), provider: "model".into() };
+    Host { key, settings: settings.into() }
 }
 
 /// The records that no conversation is about: other names, and other types.

@@ -15,8 +15,8 @@ use homing::core::memory::{Key, Memory};
 use homing::core::outcome::{Fault, Outcome};
 use homing::core::pace::Pace;
 use homing::core::plan::{
-    Candidate, Circumstances, Host, Request, Seen, Step, TakeOver, Use, WhenGone, Wish, schedule,
-    step,
+    Candidate, Circumstances, Host, HostSettings, Request, Seen, Step, TakeOver, Use, WhenGone,
+    Wish, schedule, step,
 };
 use homing::core::protocol::manners::Protocol;
 use homing::core::protocol::{Answer, Verdict, desec};
@@ -106,8 +106,7 @@ enum Round {
 impl Machine {
     fn new(number: usize) -> Self {
         let key = Key { host: format!("m{number}.example").parse().unwrap(), provider: "p".into() };
-        let host = Host {
-            key,
+        let settings = HostSettings {
             zone: None,
             families: PerFamily { v4: Use::Auto, v6: Use::Off },
             refresh: None,
@@ -118,6 +117,7 @@ impl Machine {
             take_over: TakeOver::OnlyOne,
             options: Vec::new(),
         };
+        let host = Host { key, settings: settings.into() };
         Self { host, memory: Memory::default() }
     }
 

@@ -22,7 +22,7 @@ use crate::core::memory::Key;
 use crate::core::name::Hostname;
 use crate::core::nearest::nearest;
 use crate::core::order::{self, SortedMap};
-use crate::core::plan::{Host, TakeOver, Use, WhenGone};
+use crate::core::plan::{Host, HostSettings, TakeOver, Use, WhenGone};
 use crate::core::protocol::http::entry::Entry;
 use crate::core::protocol::manners::{Manners, Protocol, Removal, SecretKind, Transport};
 use crate::core::provider::{Login, Provider, one_of};
@@ -154,18 +154,22 @@ impl Context<'_> {
             expires,
             verify,
         });
-        let host = |(_, name)| HostConfig {
+        let settings = Rc::new(HostSettings {
+            zone,
+            families,
+            refresh,
+            loses,
+            when_gone,
+            bind,
+            ttl,
+            take_over,
+            options,
+        });
+        let provider: Arc<str> = provider.name.as_ref().into();
+        let host = |(_, host)| HostConfig {
             host: Rc::new(Host {
-                key: Key { host: name, provider: provider.name.to_string() },
-                zone: zone.clone(),
-                families,
-                refresh,
-                loses,
-                when_gone,
-                bind,
-                ttl,
-                take_over,
-                options: options.clone(),
+                key: Key { host, provider: Arc::clone(&provider) },
+                settings: Rc::clone(&settings),
             }),
             block: Rc::clone(&block),
         };

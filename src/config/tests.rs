@@ -75,7 +75,7 @@ fn the_smallest_real_configuration_has_every_default() {
     assert_eq!(config.warnings, [""; 0]);
     let [host] = &config.hosts[..] else { panic!("one host") };
     assert_eq!(host.host.key.host.as_str(), "a.example");
-    assert_eq!(host.host.key.provider, "desec");
+    assert_eq!(&*host.host.key.provider, "desec");
     assert_eq!(host.host.families, PerFamily { v4: Use::Auto, v6: Use::Auto });
     assert_eq!(host.secret, Some(SecretPlace::File("/etc/homing/t".into())));
     assert_eq!(Some(&*config.providers[host.provider]), built_in::named("desec").as_ref());

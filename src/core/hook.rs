@@ -20,7 +20,7 @@ pub fn variables(
     };
     vec![
         ("HOMING_HOST", key.host.to_string()),
-        ("HOMING_PROVIDER", key.provider.clone()),
+        ("HOMING_PROVIDER", key.provider.to_string()),
         ("HOMING_IPV4", text(&now.v4)),
         ("HOMING_IPV6", text(&now.v6)),
         ("HOMING_OLD_IPV4", text(&before.v4)),

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -31,14 +32,15 @@ pub struct Key {
     /// The host's name.
     pub host: Hostname,
     /// The provider's name in the configuration.
-    pub provider: String,
+    // Shared: it is in the key of every host, pace and report.
+    pub provider: Arc<str>,
 }
 
 /// A zone of a provider; the hosts whose zone is not known share one without a zone.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ZoneKey {
     /// The provider's name in the configuration.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// The zone, when it is known.
     pub zone: Option<Hostname>,
 }
@@ -227,7 +229,7 @@ pub struct Record {
     /// When the provider confirmed that the record is removed; nothing was set since.
     pub removed: Option<Timestamp>,
     /// What was sent and is not (yet) answered; while it is there, what the provider holds is unknown.
-    pub sent: Option<Sent>,
+    pub sent: Option<Box<Sent>>,
     /// Why this record waits while the host's other one does not.
     pub hold: Option<Box<Hold>>,
     /// Since when an address should be seen and is not.
@@ -534,6 +536,14 @@ impl Entry {
     }
 }
 
+/// Lets `value` be `last` where both are equal; it is the last one then.
+pub fn share<T: Clone + PartialEq>(value: &mut T, last: &mut Option<T>) {
+    match last {
+        Some(last) if last == value => value.clone_from(last),
+        _ => *last = Some(value.clone()),
+    }
+}
+
 impl Record {
     /// From when the set addresses, seen again after a long absence, are to be sent once more: another
     /// machine may have set its own. Not too often, because a network may come and go.
@@ -576,6 +586,21 @@ impl Memory {
         self.hosts.entry(key.clone()).or_default()
     }
 
+    /// Lets hosts that follow one another share equal addresses and names: where they were read from a
+    /// file, each has its own.
+    pub fn share(&mut self) {
+        let (mut provider, mut set) = (None, PerFamily::default());
+        self.hosts.for_each_mut(|key, entry| {
+            share(&mut key.provider, &mut provider);
+            for family in Family::BOTH {
+                if let Some(known) = &mut entry.families[family].set {
+                    share(&mut known.addresses, &mut set[family]);
+                }
+            }
+        });
+        self.paces.for_each_mut(|key, _| share(&mut key.provider, &mut provider));
+    }
+
     /// Notes that `provider` is asked at `server`; what is remembered of another server of that name,
     /// such as its pace, is forgotten.
     pub fn note_server(&mut self, provider: &str, server: Fingerprint) {
@@ -583,7 +608,7 @@ impl Memory {
             return;
         }
         if self.servers.insert(provider.to_owned(), server).is_some() {
-            self.paces.retain(|zone, _| zone.provider != provider);
+            self.paces.retain(|zone, _| *zone.provider != *provider);
             self.without_lists.remove(provider);
         }
     }
@@ -594,7 +619,7 @@ impl Memory {
         let Some(inherited) = self.paces.get(before).cloned() else { return };
         let history = self.paces.entry(zone).or_default();
         history.sent.extend(inherited.sent);
-        order::sort(history.sent.make_contiguous());
+        order::sort(&mut history.sent);
         if inherited.pause_until > history.pause_until {
             (history.pause_until, history.pause_since) =
                 (inherited.pause_until, inherited.pause_since);

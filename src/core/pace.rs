@@ -3,7 +3,6 @@
 //! All hosts of a zone share one pace, whatever their tokens, because the provider counts that way.
 //! The history is part of the memory, so that neither a restart nor cron forgets it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,7 +23,7 @@ pub struct Pace {
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct History {
     /// When the last requests left, oldest first.
-    pub sent: VecDeque<Timestamp>,
+    pub sent: Vec<Timestamp>,
     /// The end of the pause that the provider asked for.
     pub pause_until: Option<Timestamp>,
     /// When the provider asked for this pause.
@@ -64,7 +63,9 @@ impl History {
     /// Notes that a request leaves `now`, and forgets those that no longer matter.
     pub fn note(&mut self, pace: Pace, now: Timestamp) {
         self.sent.retain(|&at| at <= now && now.since(at) < pace.window);
-        self.sent.push_back(now);
+        // Most hosts have one: the first room of a list is for four.
+        self.sent.reserve_exact(1);
+        self.sent.push(now);
     }
 
     /// Removes the request that was noted at `noted`: it never left, or was refused for its pace.

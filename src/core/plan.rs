@@ -3,7 +3,11 @@
 //! `step` decides about one host, `schedule` gathers the hosts with something to send into requests
 //! within each zone's pace. Both are pure; the round carries out what they return.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,13 @@ use crate::core::order::{self, SortedMap, SortedSet};
 pub struct Host {
     /// The name and its provider.
     pub key: Key,
+    /// The rest, which the hosts of its block share.
+    pub settings: Rc<HostSettings>,
+}
+
+/// The configuration of all hosts of one block, as far as decisions need it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostSettings {
     /// The zone, when it is configured.
     pub zone: Option<Hostname>,
     /// Where each family's address comes from.
@@ -46,6 +57,14 @@ pub struct Host {
     pub options: Vec<(String, String)>,
 }
 
+impl Deref for Host {
+    type Target = HostSettings;
+
+    fn deref(&self) -> &HostSettings {
+        &self.settings
+    }
+}
+
 /// Which records that were not set here may be changed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TakeOver {
@@ -59,11 +78,17 @@ pub enum TakeOver {
 }
 
 #[cfg(test)]
+impl std::ops::DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut HostSettings {
+        Rc::make_mut(&mut self.settings)
+    }
+}
+
+#[cfg(test)]
 impl Host {
     /// The host `name` at `provider` without any settings, for tests.
     pub(crate) fn plain(name: &str, provider: &str) -> Self {
-        Self {
-            key: Key { host: name.parse().unwrap(), provider: provider.into() },
+        let settings = HostSettings {
             zone: None,
             families: PerFamily { v4: Use::Auto, v6: Use::Auto },
             refresh: None,
@@ -73,7 +98,9 @@ impl Host {
             ttl: None,
             take_over: TakeOver::OnlyOne,
             options: Vec::new(),
-        }
+        };
+        let key = Key { host: name.parse().unwrap(), provider: provider.into() };
+        Self { key, settings: Rc::new(settings) }
     }
 }
 
@@ -119,13 +146,44 @@ pub enum WhenGone {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
     /// The kernel certainly has no such address, for this reason.
-    Absent(String),
+    Absent(Reason),
     /// These addresses.
     Here(Addresses),
     /// The source was not asked in this round.
     NotAsked,
     /// Nothing could be seen, for this reason.
-    Unknown(String),
+    Unknown(Reason),
+}
+
+/// Why a family was not seen, in words.
+// Shared, and a single pointer: each of a thousand hosts has four of them while a round decides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reason(Rc<String>);
+
+impl Deref for Reason {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(words: String) -> Self {
+        Self(Rc::new(words))
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(words: &str) -> Self {
+        words.to_owned().into()
+    }
 }
 
 /// What a request says about one family.
@@ -179,11 +237,11 @@ pub enum Why {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stand {
     /// The machine has no such family, for this reason, and nothing is set; this is no fault.
-    Absent(String),
+    Absent(Reason),
     /// The record has a hold of its own.
     Held(Box<Hold>),
     /// The address should be seen and is not, for this reason.
-    Missing(String),
+    Missing(Reason),
     /// Its source was not asked in this round.
     NotAsked,
     /// The family is switched off.
@@ -548,7 +606,7 @@ impl Details {
             own.chain(record.earlier.iter().copied()).collect()
         });
         let is_unconfirmed = entry.families.map(|_, record| record.sent.is_some());
-        let Host { take_over, ttl, .. } = *host;
+        let HostSettings { take_over, ttl, .. } = **host;
         let (options, zone_id) = (host.options.clone(), entry.zone_id.clone());
         Self { own, take_over, options, ttl, zone_id, is_unconfirmed }
     }
@@ -669,7 +727,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             if candidate.provider.http.is_some() {
                 details.push(Details::of(candidate.host, entry));
             }
-            let Host { bind, ttl, .. } = *candidate.host;
+            let HostSettings { bind, ttl, .. } = **candidate.host;
             let slot = (zone.clone(), candidate.credential, (bind, ttl), family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
@@ -708,7 +766,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
 fn own_pace(candidate: &Candidate<'_>) -> Option<(ZoneKey, Pace)> {
     let pace = candidate.provider.pace.filter(|_| candidate.provider.pace_each_host)?.kept();
     let Key { host, provider } = &candidate.host.key;
-    let key = ZoneKey { provider: provider.clone(), zone: Some(host.clone()) };
+    let key = ZoneKey { provider: Arc::clone(provider), zone: Some(host.clone()) };
     (!candidate.counted).then_some((key, pace))
 }
 
@@ -749,7 +807,7 @@ fn conditions(
 /// The zone whose pace a candidate's request counts against.
 fn zone_key(candidate: &Candidate<'_>, entry: Option<&Entry>) -> ZoneKey {
     let zone = candidate.host.zone.clone().or_else(|| entry.and_then(|entry| entry.zone.clone()));
-    ZoneKey { provider: candidate.provider.name.to_string(), zone }
+    ZoneKey { provider: Arc::clone(&candidate.host.key.provider), zone }
 }
 
 /// The requests that a candidate's step needs: one, or one per family where the provider needs that.
@@ -845,7 +903,7 @@ mod tests {
     }
 
     fn absent() -> Seen {
-        Seen::Absent(String::new())
+        Seen::Absent("".into())
     }
 
     fn addresses(text: &str) -> Addresses {
@@ -915,7 +973,7 @@ mod tests {
     fn a_first_address_is_sent_and_an_absent_family_is_left_alone() {
         let step = check((here(V4), absent()), &Entry::default(), &now(0), &[Why::First]);
         assert_eq!(step.wishes, PerFamily { v4: Wish::Set(addresses(V4)), v6: Wish::Leave });
-        assert_eq!(step.stands.v6, Stand::Absent(String::new()));
+        assert_eq!(step.stands.v6, Stand::Absent("".into()));
     }
 
     #[test]
@@ -963,7 +1021,8 @@ mod tests {
     #[test]
     fn after_a_lost_answer_the_same_address_is_sent_again() {
         let mut record = set(V4);
-        record.sent = Some(Sent { addresses: Some(addresses(V4)), at: at(1), in_doubt: false });
+        record.sent =
+            Some(Box::new(Sent { addresses: Some(addresses(V4)), at: at(1), in_doubt: false }));
         let entry =
             Entry { families: PerFamily { v4: record, v6: Record::default() }, ..Entry::default() };
         check((here(V4), absent()), &entry, &now(9), &[Why::Unconfirmed]);
@@ -1054,7 +1113,9 @@ mod tests {
 
     fn removing(by: Removal) -> Host {
         let when_gone = WhenGone::Remove { after: Duration::from_secs(HOUR), by };
-        Host { when_gone, ..host("a.example") }
+        let mut host = host("a.example");
+        host.when_gone = when_gone;
+        host
     }
 
     /// Both families set, IPv6 known to be gone since the beginning, and `change`.
@@ -1168,7 +1229,8 @@ mod tests {
         ] {
             let doubtful = |entry: &mut Entry| {
                 let addresses = unanswered.map(addresses);
-                entry.families.v4.sent = Some(Sent { addresses, at: at(1), in_doubt: false });
+                entry.families.v4.sent =
+                    Some(Box::new(Sent { addresses, at: at(1), in_doubt: false }));
             };
             check_gone(&host, (here(V4), absent()), &gone(doubtful), &long, expect);
         }
@@ -1204,7 +1266,8 @@ mod tests {
     fn a_removal_without_an_answer_is_repeated_or_taken_back() {
         let host = removing(Removal::Said);
         let entry = gone(|entry| {
-            entry.families.v6.sent = Some(Sent { addresses: None, at: at(HOUR), in_doubt: false });
+            entry.families.v6.sent =
+                Some(Box::new(Sent { addresses: None, at: at(HOUR), in_doubt: false }));
         });
         check_gone(&host, (here(V4), absent()), &entry, &watched(HOUR + 60), v6_removed());
         let back = (Wish::Set(addresses(V4)), Wish::Set(addresses(V6)));
@@ -1360,7 +1423,8 @@ mod tests {
         let of_set = [holds("198.18.0.2"), holds(V4)];
         assert_eq!(conditions(&careful, Some(&entry), &wishes), of_set);
         let sent = Some(addresses("198.18.0.3"));
-        entry.families.v4.sent = Some(Sent { addresses: sent, at: at(1), in_doubt: true });
+        entry.families.v4.sent =
+            Some(Box::new(Sent { addresses: sent, at: at(1), in_doubt: true }));
         let of_all = [holds("198.18.0.3"), holds("198.18.0.2"), holds(V4)];
         assert_eq!(conditions(&careful, Some(&entry), &wishes), of_all);
     }
@@ -1428,7 +1492,8 @@ mod tests {
         for (under_way, wait) in [(0, 0), (1, 0), (2, 30), (3, 60), (40, 900)] {
             let mut entry = Entry { under_way, ..Entry::default() };
             let sent = Some(addresses(V4));
-            entry.families.v4.sent = Some(Sent { addresses: sent, at: at(100), in_doubt: true });
+            entry.families.v4.sent =
+                Some(Box::new(Sent { addresses: sent, at: at(100), in_doubt: true }));
             let seen = PerFamily { v4: here(V4), v6: absent() };
             let decided = |seconds, retry_rejected| {
                 let circumstances = Circumstances { retry_rejected, ..now(seconds) };

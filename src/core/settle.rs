@@ -38,11 +38,11 @@ pub enum News {
     /// The records were right already, or only refreshed.
     Confirmed,
     /// A wait began, or its reason changed.
-    Held(Hold),
+    Held(Box<Hold>),
     /// Several records were refused together, and are asked about one by one from now on.
     Narrowed(Refusal),
     /// The same wait goes on.
-    StillHeld(Hold),
+    StillHeld(Box<Hold>),
 }
 
 /// Notes that the host's part of a round is about to leave: the next start can see that Homing ended
@@ -57,7 +57,7 @@ pub fn sending(entry: &mut Entry, wishes: &PerFamily<Wish>, now: Timestamp) {
         let Some(addresses) = wishes[family].content() else { continue };
         let record = &mut entry.families[family];
         let in_doubt = record.sent.is_some();
-        record.sent = Some(Sent { addresses: addresses.cloned(), at: now, in_doubt });
+        record.sent = Some(Box::new(Sent { addresses: addresses.cloned(), at: now, in_doubt }));
     }
 }
 
@@ -314,7 +314,7 @@ fn confirm(
                 // The provider has deleted or overwritten the record that the request left out.
                 if let Some(set) = record.set.as_ref().filter(|_| host.loses[family]) {
                     let addresses = Some(set.addresses.clone());
-                    record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+                    record.sent = Some(Box::new(Sent { addresses, at: now, in_doubt: true }));
                 }
                 continue;
             }
@@ -347,7 +347,7 @@ fn confirm(
             let record = &mut entry.families[family];
             if let (Wish::Leave, Some(set), None) = (wish, &record.set, &record.sent) {
                 let addresses = Some(set.addresses.clone());
-                record.sent = Some(Sent { addresses, at: now, in_doubt: true });
+                record.sent = Some(Box::new(Sent { addresses, at: now, in_doubt: true }));
             }
         }
     }
@@ -487,13 +487,10 @@ fn place(slot: &mut Option<Box<Hold>>, mut hold: Hold) -> News {
     {
         hold.since = before.since;
     }
-    let news = if before.is_some_and(|before| before.kind == hold.kind) {
-        News::StillHeld(hold.clone())
-    } else {
-        News::Held(hold.clone())
-    };
-    *slot = Some(Box::new(hold));
-    news
+    let is_the_same = before.is_some_and(|before| before.kind == hold.kind);
+    let hold = Box::new(hold);
+    *slot = Some(hold.clone());
+    if is_the_same { News::StillHeld(hold) } else { News::Held(hold) }
 }
 
 /// Takes back the note that `wishes` were sent: the provider did not accept them.
@@ -625,13 +622,13 @@ mod tests {
         let own = "198.18.0.1";
         for (v4, seconds, expect) in [
             (here(own), 1, None),
-            (Seen::Unknown(String::new()), 10, Some(10)),
+            (Seen::Unknown("".into()), 10, Some(10)),
             (Seen::NotAsked, 20, Some(10)),
             (here(own), 610, None),
-            (Seen::Absent(String::new()), 700, Some(700)),
+            (Seen::Absent("".into()), 700, Some(700)),
             (here("198.18.0.9"), 800, Some(700)),
             (here(own), 1301, Some(700)),
-            (Seen::Absent(String::new()), 1400, Some(700)),
+            (Seen::Absent("".into()), 1400, Some(700)),
             (here(own), 1500, Some(700)),
         ] {
             note_away(&mut entry, &seen(v4), at(seconds));
@@ -897,7 +894,9 @@ mod tests {
 
     fn removing(by: Removal) -> Host {
         let after = Duration::from_secs(3600);
-        Host { when_gone: WhenGone::Remove { after, by }, ..host() }
+        let mut host = host();
+        host.when_gone = WhenGone::Remove { after, by };
+        host
     }
 
     fn v6_removed() -> PerFamily<Wish> {
@@ -922,7 +921,8 @@ mod tests {
         round(&mut entry, &both(), &Outcome::Updated, 0);
         round(&mut entry, &v6_removed(), &Outcome::deferred(Fault::Lost, ""), 9);
         let record = &entry.families.v6;
-        assert!(matches!(record.sent, Some(Sent { addresses: None, in_doubt: false, .. })));
+        let sent = record.sent.as_deref();
+        assert!(matches!(sent, Some(Sent { addresses: None, in_doubt: false, .. })));
         assert!(record.set.is_some() && record.removed.is_none());
         let mut entry = Entry::default();
         round(&mut entry, &both(), &Outcome::Updated, 0);
@@ -958,10 +958,10 @@ mod tests {
             note_gone(&host, &mut entry, &stands, &seen, at(seconds));
             entry.families.v6.gone_since
         };
-        let absent = || Seen::Absent(String::new());
+        let absent = || Seen::Absent("".into());
         let here = || Seen::Here(Addresses::from("2a00::1".parse::<std::net::IpAddr>().unwrap()));
-        let unknown = || Seen::Unknown(String::new());
-        let missing = || Stand::Missing(String::new());
+        let unknown = || Seen::Unknown("".into());
+        let missing = || Stand::Missing("".into());
         let parked = || {
             let kind = HoldKind::Rejected(Rejection::Forbidden);
             Stand::Held(Box::new(hold(kind, "", None, &situation(0, false))))
@@ -977,7 +977,7 @@ mod tests {
             (here(), parked(), 8, None),
             (absent(), missing(), 9, Some(9)),
             (here(), Stand::Right, 10, None),
-            (absent(), Stand::Absent(String::new()), 11, None),
+            (absent(), Stand::Absent("".into()), 11, None),
         ] {
             assert_eq!(look(seen, stand, seconds), expect.map(at), "{seconds}");
         }

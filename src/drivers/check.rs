@@ -61,7 +61,7 @@ pub async fn run(setup: Setup) -> Exit {
     unreadable.iter().for_each(|problem| say(problem));
     let obstacles = obstacles(&engine.config, &state_dir);
     obstacles.iter().for_each(|problem| say(problem));
-    let is_dead = |host: &HostReport| matches!(host.unfit.as_deref(), Some(Proof::Revoked(_)));
+    let is_dead = |host: &HostReport| matches!(host.unfit(), Some(Proof::Revoked(_)));
     let left_out = report.hosts.iter().filter(|h| h.secret_problem.is_some() || is_dead(h)).count();
     if left_out > 0 {
         let hosts = if left_out == 1 { "1 host has" } else { &format!("{left_out} hosts have") };

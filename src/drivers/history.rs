@@ -66,7 +66,7 @@ fn table(changes: &[&Change], at: Local) -> Vec<String> {
             change.key.host.to_string(),
             change.family.to_string(),
             format!("{old} -> {new}"),
-            change.key.provider.clone(),
+            change.key.provider.to_string(),
             show::why(change.why).to_owned(),
         ]
     });

@@ -10,7 +10,7 @@ use crate::core::address::{Addresses, Family, PerFamily};
 use crate::core::memory::{Hold, HoldKind, Key, VerifyFinding};
 use crate::core::order::{SortedMap, SortedSet};
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
+use crate::core::plan::{Reason, Seen, Stand, WhenGone, Why, Wish};
 use crate::core::round::{Answered, HostReport, Matter, Report, TokenNews};
 use crate::core::settle::News as Settled;
 use crate::core::token::verdict::TokenVerdict;
@@ -43,7 +43,7 @@ struct Missing {
     key: Key,
     family: Family,
     since: Instant,
-    reason: String,
+    reason: Reason,
     told: bool,
 }
 
@@ -51,7 +51,7 @@ struct Missing {
 #[derive(Clone, Debug, PartialEq)]
 struct Cause {
     family: Family,
-    reason: String,
+    reason: Reason,
     after: Option<Duration>,
 }
 
@@ -96,7 +96,7 @@ impl News {
     }
 
     fn host(&mut self, report: &HostReport) {
-        let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
+        let (host, provider) = (&report.host.key.host, &*report.host.key.provider);
         let topic = |what: &str| format!("{what} {host} {provider}");
         let problem = report.secret_problem.as_ref().map(|problem| &*problem.words);
         self.said(&topic("secret"), problem, |problem| {
@@ -135,7 +135,7 @@ impl News {
         let Some(step) = &report.step else { return };
         for (family, stand) in step.stands.iter() {
             let absent = match stand {
-                Stand::Absent(reason) => Some(reason.as_str()),
+                Stand::Absent(reason) => Some(&**reason),
                 _ => None,
             };
             let family_topic = format!("{} {}", topic("absent"), family.key());
@@ -176,7 +176,7 @@ impl News {
                     };
                 let cause = Cause { family, reason: reason.clone(), after };
                 let at = known.unwrap_or_else(|| {
-                    let (key, reason) = (report.host.key.clone(), String::new());
+                    let (key, reason) = (report.host.key.clone(), reason.clone());
                     self.missing.push(Missing { key, family, since: now, reason, told: false });
                     self.missing.len() - 1
                 });
@@ -205,6 +205,7 @@ impl News {
                 None => "no address found; the record is unchanged",
             };
             let (family_key, after_text) = (family.key(), after_text.as_deref());
+            let reason = &**reason;
             warn!(host, provider, family = family_key, reason, fix, after = after_text, "{goes}");
             self.causes.retain(|(known, _)| *known != cause);
             self.causes.push((cause, now));
@@ -221,7 +222,7 @@ impl News {
 
     /// Logs what the zone's own servers said after an update.
     fn verified(&mut self, report: &HostReport) {
-        let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
+        let (host, provider) = (&report.host.key.host, &*report.host.key.provider);
         let topic = format!("verified {host} {provider}");
         let verified = report.verified.as_ref().filter(|_| report.newly_verified);
         match verified.map(|verified| &verified.finding) {
@@ -256,14 +257,14 @@ impl News {
 fn whose(reports: &[&HostReport]) -> (String, String) {
     let hosts: Vec<_> = reports.iter().map(|report| report.host.key.host.to_string()).collect();
     let providers =
-        reports.iter().map(|report| report.host.key.provider.as_str()).collect::<SortedSet<_>>();
+        reports.iter().map(|report| &*report.host.key.provider).collect::<SortedSet<_>>();
     (hosts.join(", "), providers.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// Logs the result of one answer.
 fn settled(report: &HostReport, answered: &Answered) {
-    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
-    let reason = report.sent.as_ref().map_or(Why::Changed, |(_, reason)| *reason);
+    let (host, provider) = (&report.host.key.host, &*report.host.key.provider);
+    let reason = report.sent.unwrap_or(Why::Changed);
     let (ipv4, ipv6) = (stated(&answered.wishes.v4), stated(&answered.wishes.v6));
     match (&answered.outcome, &answered.news) {
         (Outcome::Updated, Settled::Changed) => {
@@ -288,7 +289,7 @@ fn settled(report: &HostReport, answered: &Answered) {
 /// Logs what the zone's own servers say about records that were set before.
 fn drifted(report: &HostReport, drift: &Drift) {
     const FIX: &str = "find out who else updates the host; `homing status` shows what is set";
-    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
+    let (host, provider) = (&report.host.key.host, &*report.host.key.provider);
     match drift {
         Drift::PutRight(detail) => {
             warn!(%host, provider, detail, fix = FIX, "changed by somebody else; corrected once");
@@ -305,7 +306,7 @@ fn drifted(report: &HostReport, drift: &Drift) {
 
 /// Logs what is new about a token.
 fn token(news: &TokenNews) {
-    let (host, provider) = (&news.key.host, news.key.provider.as_str());
+    let (host, provider) = (&news.key.host, &*news.key.provider);
     match &news.matter {
         Matter::Checked(check) => match check.verdict {
             TokenVerdict::TooPowerful => {
@@ -343,7 +344,7 @@ fn token(news: &TokenNews) {
 
 /// Logs a hold.
 fn held(report: &HostReport, hold: &Hold) {
-    let (host, provider) = (&report.host.key.host, report.host.key.provider.as_str());
+    let (host, provider) = (&report.host.key.host, &*report.host.key.provider);
     let until = hold.until.map(|until| rfc3339_seconds(until).to_string());
     let until = until.unwrap_or_else(|| "you fix it".to_owned());
     let (reason, detail, fix) = (hold.kind.reason(), &hold.detail, &*hold.remedy(host));

@@ -10,7 +10,7 @@ use crate::core::feature;
 use crate::core::memory::{Hold, HoldKind, SelfCheck, VerifyFinding};
 use crate::core::name::Hostname;
 use crate::core::outcome::{Outcome, Rejection};
-use crate::core::plan::{Seen, Stand, WhenGone, Why, Wish};
+use crate::core::plan::{Seen, Stand, Step, WhenGone, Why, Wish};
 use crate::core::round::{HostReport, Matter, Report, TokenNews};
 use crate::core::settle::News;
 use crate::core::source::{Source, SourceKind};
@@ -244,17 +244,17 @@ fn missing(report: &HostReport, everything: bool) -> Vec<String> {
 /// The requests that a round would send, for `check` and `--dry-run`.
 pub fn expected(report: &HostReport, at: Local) -> Vec<String> {
     let name = &report.host.key.host;
-    match &report.sent {
-        Some((sent, reason)) => {
+    match report.step.as_ref().zip(report.sent) {
+        Some((Step { wishes: sent, .. }, reason)) => {
             let (provider, by) = (&report.host.key.provider, by(report.host.bind));
             let mut lines = removals(report, sent, at);
             // The other record in a request that removes one is right already.
-            if *reason != Why::Gone {
+            if reason != Why::Gone {
                 let rest = sent.map(|_, wish| match wish {
                     Wish::Remove => Wish::Leave,
                     Wish::Leave | Wish::Set(_) => wish.clone(),
                 });
-                let (rest, why) = (wishes(&rest, &report.before), why(*reason));
+                let (rest, why) = (wishes(&rest, &report.before), why(reason));
                 lines.push(format!("{name}: would send {rest} to {provider}{by}: {why}"));
             }
             lines.extend(missing(report, true));
@@ -425,7 +425,7 @@ pub fn rights(
 pub fn receipt(report: &HostReport, at: Local) -> Option<String> {
     let host = &report.host.key.host;
     let fix = feature::run_token("issue", host);
-    Some(match (report.unfit.as_deref(), report.no_terms.as_deref()) {
+    Some(match (report.unfit(), report.no_terms()) {
         (Some(Proof::Revoked(revoked)), _) => {
             format!("{host}: its token was revoked {}; {fix}", at.moment(*revoked))
         }

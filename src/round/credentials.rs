@@ -12,7 +12,7 @@ use crate::core::address::interface::InterfaceName;
 use crate::core::memory::{Destination, Memory};
 use crate::core::name::Hostname;
 use crate::core::order::SortedMap;
-use crate::core::plan::{Host, TakeOver, WhenGone};
+use crate::core::plan::{HostSettings, TakeOver, WhenGone};
 use crate::core::protocol::Credential;
 use crate::core::protocol::manners::SecretKind;
 use crate::core::provider::Provider;
@@ -146,7 +146,7 @@ impl<'a> CredentialReader<'a> {
 /// The hash of everything whose change ends a park: the secret and its receipt by `about`, the
 /// provider's settings by `wire`, and those of the host.
 fn of_settings(store: &Store, host: &HostConfig, wire: &str, about: Fingerprint) -> Fingerprint {
-    let Host { zone, bind, options, when_gone, take_over, .. } = &*host.host;
+    let HostSettings { zone, bind, options, when_gone, take_over, .. } = &**host.host;
     let families = host.host.in_use();
     let zone = zone.as_ref().map(Hostname::as_str).unwrap_or_default();
     let bind = bind.as_ref().map(InterfaceName::as_str).unwrap_or_default();

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::problems::shown_path;
-use crate::config::{Config, HostConfig};
-use crate::core::address::PerFamily;
+use crate::config::{Config, HostBlock};
+use crate::core::address::{Addresses, Family, PerFamily};
+use crate::core::memory::share;
 use crate::core::order::SortedSet;
+use crate::core::plan::Seen;
 use crate::core::provider::Provider;
 use crate::core::round::{
-    FileText, HostAccess, Look, Observed, Occasion, Round, SecretProblem, Subject,
+    BlockFacts, FileText, HostAccess, Look, Observed, Occasion, Round, SecretProblem, Subject,
 };
 use crate::core::secret::Fingerprint;
 use crate::net::http::server_of;
@@ -28,22 +30,31 @@ pub fn subjects(config: &Config) -> Vec<Subject> {
             _ => (provider.place().into(), server(provider).into()),
         })
         .collect();
-    let subject = |(at, host): (usize, &HostConfig)| {
-        let (place, server) = &known[host.provider];
-        Subject {
-            at,
-            host: Rc::clone(&host.host),
-            provider: Rc::clone(&config.providers[host.provider]),
+    let facts = |block: &HostBlock| {
+        let (place, server) = &known[block.provider];
+        Rc::new(BlockFacts {
+            provider: Rc::clone(&config.providers[block.provider]),
             server: Rc::clone(server),
             place: Rc::clone(place),
-            path: host.path.as_deref().map(|path| shown_path(path).into()),
-            has_company: counts[host.provider] > 1,
-            has_hook: !host.on_change.is_empty(),
-            is_verified: host.verify.is_some(),
-            strict_token: host.strict_token,
-        }
+            path: block.path.as_deref().map(|path| shown_path(path).into()),
+            has_company: counts[block.provider] > 1,
+            has_hook: !block.on_change.is_empty(),
+            is_verified: block.verify.is_some(),
+            strict_token: block.strict_token,
+        })
     };
-    config.hosts.iter().enumerate().map(subject).collect()
+    // The hosts of a block follow one another.
+    let mut last: Option<(&HostBlock, Rc<BlockFacts>)> = None;
+    let mut subjects = Vec::with_capacity(config.hosts.len());
+    for (at, host) in config.hosts.iter().enumerate() {
+        let own: &HostBlock = host;
+        let block = match &last {
+            Some((known, facts)) if std::ptr::eq(*known, own) => Rc::clone(facts),
+            _ => Rc::clone(&last.insert((own, facts(own))).1),
+        };
+        subjects.push(Subject { at, host: Rc::clone(&host.host), block });
+    }
+    subjects
 }
 
 /// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
@@ -66,6 +77,8 @@ pub fn look_of(
     let mut detours = SortedSet::new();
     let mut files: Vec<(&Path, FileText)> = Vec::new();
     let mut observed = Vec::with_capacity(hosts.len());
+    // Most hosts have the addresses of the host before them.
+    let mut last: PerFamily<Option<Addresses>> = PerFamily::default();
     for ((subject, access), host) in hosts.into_iter().zip(&config.hosts) {
         let is_local = subject.provider.manners().is_local();
         let path = host.path.as_deref().filter(|_| is_local);
@@ -79,7 +92,12 @@ pub fn look_of(
         });
         let set = round.set_of(&subject, file.as_ref());
         let wanted = |family| Wanted { config, host, family, set_now: set[family].as_ref() };
-        let seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
+        let mut seen = PerFamily::from_fn(|family| sights.seen(wanted(family)));
+        for family in Family::BOTH {
+            if let Seen::Here(addresses) = &mut seen[family] {
+                share(addresses, &mut last[family]);
+            }
+        }
         let around = seen.iter();
         detours.extend(around.filter_map(|(family, seen)| sights.detour(wanted(family), seen)));
         let access = access.map_err(|words| {

@@ -306,7 +306,7 @@ impl Finder {
         subject: &Subject,
         zone: Option<&Hostname>,
     ) -> Result<Vec<Server>, String> {
-        let Subject { host, provider, .. } = subject;
+        let (host, provider) = (&subject.host, &subject.provider);
         let known = host.zone.as_ref().or(zone);
         let own = provider.name_server.as_ref();
         let own = own.map(|server| NameServer { server, bind: host.bind });

@@ -398,10 +398,10 @@ impl Sights {
 
     fn auto(&self, wanted: Wanted<'_>) -> Seen {
         match self.snapshot().map(|snapshot| snapshot.auto(wanted)) {
-            Err(reason) => Seen::Unknown(reason.to_owned()),
+            Err(reason) => Seen::Unknown(reason.into()),
             Ok(Auto::Here(addresses)) => Seen::Here(addresses),
-            Ok(Auto::Absent(reason)) => Seen::Absent(reason),
-            Ok(Auto::Tentative) => Seen::Unknown(TENTATIVE.to_owned()),
+            Ok(Auto::Absent(reason)) => Seen::Absent(reason.into()),
+            Ok(Auto::Tentative) => Seen::Unknown(TENTATIVE.into()),
             Ok(Auto::BehindNat) => self.answer(&self.chain(wanted), wanted.family, false, None),
         }
     }
@@ -413,7 +413,7 @@ impl Sights {
             SourceKind::Interface(interface) => {
                 let snapshot = match self.snapshot() {
                     Ok(snapshot) => snapshot,
-                    Err(reason) => return Seen::Unknown(reason.to_owned()),
+                    Err(reason) => return Seen::Unknown(reason.into()),
                 };
                 let choice = snapshot.choice(wanted, source, interface);
                 let (Some(neighbour), Some(ours)) = (&interface.neighbour, chosen(&choice)) else {
@@ -421,10 +421,12 @@ impl Sights {
                 };
                 match neighbour.address(ours, &snapshot.delegated) {
                     Ok(address) => published(address.into(), allow_private, Some(source)),
-                    Err(misfit) => Seen::Unknown(format!(
-                        "source {} sees {} on interface {}: {misfit}",
-                        source.name, ours.address, ours.interface
-                    )),
+                    Err(misfit) => {
+                        let (name, ours, interface) = (&source.name, ours.address, &ours.interface);
+                        let reason =
+                            format!("source {name} sees {ours} on interface {interface}: {misfit}");
+                        Seen::Unknown(reason.into())
+                    }
                 }
             }
             SourceKind::Static(addresses) => {
@@ -432,7 +434,8 @@ impl Sights {
                 match Addresses::new(own) {
                     Some(addresses) => published(addresses, allow_private, Some(source)),
                     None => {
-                        Seen::Unknown(format!("source {} has no {family} address", source.name))
+                        let reason = format!("source {} has no {family} address", source.name);
+                        Seen::Unknown(reason.into())
                     }
                 }
             }
@@ -461,7 +464,7 @@ impl Sights {
         }
         let told = self.answers_to(chain, family);
         let common = outside::common_doubt(&told, family).filter(|_| told.len() > 1);
-        Seen::Unknown(common.unwrap_or_else(|| reasons.join("; ")))
+        Seen::Unknown(common.unwrap_or_else(|| reasons.join("; ")).into())
     }
 }
 
@@ -478,15 +481,16 @@ fn on_interface(choice: &Choice, snapshot: &Snapshot, name: &str, family: Family
         return Seen::Here(addresses.clone());
     }
     if choice.awaits_verdict {
-        return Seen::Unknown(TENTATIVE.to_owned());
+        return Seen::Unknown(TENTATIVE.into());
     }
     // The kernel knows all its addresses: one that it does not have is absent, not unknown.
     let here = snapshot.addresses.iter().any(|address| address.interface == name);
-    Seen::Absent(if here {
+    let reason = if here {
         format!("interface {name} has no {family} address to publish; `homing address` shows why")
     } else {
         format!("there is no interface {name} with an address; `ip address` lists those there are")
-    })
+    };
+    Seen::Absent(reason.into())
 }
 
 /// The addresses of a source, if they may be published; `source` is `None` for those of `auto`.
@@ -502,7 +506,8 @@ fn published(addresses: Addresses, allow_private: bool, source: Option<&Source>)
         }
         _ => String::new(),
     };
-    Seen::Unknown(format!("{who} returned {address}, which is {special} and not published{fix}"))
+    let reason = format!("{who} returned {address}, which is {special} and not published{fix}");
+    Seen::Unknown(reason.into())
 }
 
 #[cfg(test)]
@@ -586,7 +591,7 @@ mod tests {
         assert_eq!(sights.question(wanted), None);
         let reasons = "third parties: it is silent; the provider's own service: it is silent, too";
         let seen = sights.seen(wanted);
-        assert_eq!(seen, Seen::Unknown(reasons.to_owned()));
+        assert_eq!(seen, Seen::Unknown(reasons.into()));
         assert_eq!(sights.lessons(&config), Lessons::new(), "nobody got through");
     }
 }

@@ -4,7 +4,6 @@
 //! standings and renewals; a change that older versions cannot read has to raise `VERSION`.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -197,7 +196,7 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
         Ok(state) if state.version != VERSION => "its version is unknown".to_owned(),
         Ok(_) if has_flipped(text) => "a bit of it has changed".to_owned(),
         Ok(state) => {
-            let memory = Memory {
+            let mut memory = Memory {
                 hosts: state.hosts.into_owned(),
                 paces: state.paces.into_owned(),
                 tokens: state.tokens.into_owned(),
@@ -208,6 +207,7 @@ pub fn parse(text: &str) -> Result<(Memory, Salt), Fault> {
                 renewals: state.renewals.into_owned(),
                 answers: state.answers.into_owned(),
             };
+            memory.share();
             return Ok((memory, state.salt.into_owned()));
         }
         Err(error) => error.to_string(),
@@ -334,7 +334,7 @@ struct StoredPace<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<Cow<'a, Hostname>>,
     #[serde(default, skip_serializing_if = "is_default")]
-    sent: Cow<'a, VecDeque<Timestamp>>,
+    sent: Cow<'a, [Timestamp]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pause_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -411,7 +411,7 @@ struct RecordForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sent: Option<Sent>,
+    sent: Option<Box<Sent>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<Box<Hold>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -494,7 +494,7 @@ impl<'a> From<(&'a Key, &'a Box<Entry>)> for StoredHost<'a> {
     fn from((key, entry): (&'a Key, &'a Box<Entry>)) -> Self {
         Self {
             host: Cow::Borrowed(&key.host),
-            provider: (&key.provider).into(),
+            provider: (&*key.provider).into(),
             zone: entry.zone.as_ref().map(Cow::Borrowed),
             zone_id: entry.zone_id.as_deref().map(Cow::Borrowed),
             ipv4: Cow::Borrowed(&entry.families.v4),
@@ -533,7 +533,7 @@ impl<'de> Deserialize<'de> for ReadHost {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadHost, A::Error> {
-                let (mut host, mut provider) = (None, None);
+                let (mut host, mut provider) = (None, None::<Text<'_>>);
                 let mut filled = Box::<Entry>::default();
                 while let Some(Text(name)) = map.next_key()? {
                     let entry = &mut *filled;
@@ -569,7 +569,8 @@ impl<'de> Deserialize<'de> for ReadHost {
                 }
                 let host = host.ok_or_else(|| de::Error::missing_field("host"))?;
                 let provider = provider.ok_or_else(|| de::Error::missing_field("provider"))?;
-                let key = Key { host, provider };
+                let Text(provider) = provider;
+                let key = Key { host, provider: (&*provider).into() };
                 check(&key, &filled).map_err(de::Error::custom)?;
                 Ok(ReadHost(key, filled))
             }
@@ -643,7 +644,7 @@ impl From<StoredVerification<'_>> for Verification {
 impl<'a> From<(&'a ZoneKey, &'a History)> for StoredPace<'a> {
     fn from((key, history): (&'a ZoneKey, &'a History)) -> Self {
         Self {
-            provider: (&key.provider).into(),
+            provider: (&*key.provider).into(),
             zone: key.zone.as_ref().map(Cow::Borrowed),
             sent: Cow::Borrowed(&history.sent),
             pause_until: history.pause_until,
@@ -656,8 +657,10 @@ impl From<StoredPace<'_>> for (ZoneKey, History) {
     fn from(stored: StoredPace<'_>) -> Self {
         let StoredPace { provider, zone, sent, pause_until, pause_since } = stored;
         let zone = zone.map(Cow::into_owned);
-        let key = ZoneKey { provider: provider.into_owned(), zone };
-        (key, History { sent: sent.into_owned(), pause_until, pause_since })
+        let key = ZoneKey { provider: (&*provider).into(), zone };
+        let mut sent = sent.into_owned();
+        sent.shrink_to_fit();
+        (key, History { sent, pause_until, pause_since })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub const MOST: usize = 1000;
 /// How many changes more may stand there until the file is cut: a cut writes it anew.
 const SLACK: usize = 200;
 
+/// How much is read or written at once, in bytes.
+const PIECE: usize = 8 << 10;
+
 /// The largest file that is read, in bytes: twice the room of as many changes of eight addresses.
 const LARGEST: u64 = 4 << 20;
 
@@ -54,7 +57,7 @@ struct StoredChange<'a> {
 impl<'a> From<&'a Change> for StoredChange<'a> {
     fn from(change: &'a Change) -> Self {
         let Change { at, ref key, family, ref old, ref new, why } = *change;
-        let (host, provider) = (Cow::Borrowed(&key.host), Cow::from(&key.provider));
+        let (host, provider) = (Cow::Borrowed(&key.host), Cow::from(&*key.provider));
         Self { at, host, provider, family, old: old.clone(), new: new.clone(), why }
     }
 }
@@ -62,7 +65,7 @@ impl<'a> From<&'a Change> for StoredChange<'a> {
 impl From<StoredChange<'_>> for Change {
     fn from(stored: StoredChange<'_>) -> Self {
         let StoredChange { at, host, provider, family, old, new, why } = stored;
-        let key = Key { host: host.into_owned(), provider: provider.into_owned() };
+        let key = Key { host: host.into_owned(), provider: (&*provider).into() };
         Self { at, key, family, old, new, why }
     }
 }
@@ -79,40 +82,60 @@ pub(super) fn append(dir: &Path, changes: &[Change]) -> Result<(), StateError> {
     let _hand = of_state();
     let path = dir.join(FILE);
     let newest = &changes[changes.len().saturating_sub(MOST)..];
-    let lines: String = newest.iter().map(|change| line(change) + "\n").collect();
     let added = disk::open_or_create(&path)
         .and_then(|file| file.ok_or_else(|| io::Error::other("it is not a file")))
-        .and_then(|file| add(file, &lines));
+        .and_then(|file| add(&file, newest));
     let count = added.map_err(|error| StateError::system("write", path, error))?;
-    if count > MOST + SLACK { cut(dir) } else { Ok(()) }
+    if count > MOST + SLACK { cut(dir, count - MOST) } else { Ok(()) }
 }
 
-/// Adds `lines` to `file` and syncs it; returns how many lines are there then.
-fn add(mut file: File, lines: &str) -> io::Result<usize> {
-    let mut before = Vec::new();
-    Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut before)?;
-    file.seek(SeekFrom::End(0))?;
-    // A loss of power may have left a part of a line.
-    let is_torn = before.last().is_some_and(|last| *last != b'\n');
-    let break_first = if is_torn { "\n" } else { "" };
-    file.write_all(format!("{break_first}{lines}").as_bytes())?;
+/// Adds `changes` to `file`, each in a line, and syncs it; returns how many lines are there then.
+fn add(file: &File, changes: &[Change]) -> io::Result<usize> {
+    let (mut count, mut is_torn) = (0, false);
+    let mut before = BufReader::with_capacity(PIECE, file);
+    loop {
+        let piece = before.fill_buf()?;
+        let Some(last) = piece.last() else { break };
+        is_torn = *last != b'\n';
+        count += piece.split(|byte| *byte == b'\n').count() - 1;
+        let length = piece.len();
+        before.consume(length);
+    }
+    let mut lines = BufWriter::with_capacity(PIECE, file);
+    if is_torn {
+        // A loss of power may have left a part of a line.
+        lines.write_all(b"\n")?;
+    }
+    for change in changes {
+        writeln!(lines, "{}", line(change))?;
+    }
+    lines.flush()?;
     file.sync_all()?;
-    let count = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count() - 1;
-    Ok(count(&before) + count(lines.as_bytes()) + usize::from(is_torn))
+    Ok(count + changes.len() + usize::from(is_torn))
 }
 
-/// Keeps the last changes alone.
-fn cut(dir: &Path) -> Result<(), StateError> {
+/// Removes the first `surplus` lines.
+fn cut(dir: &Path, surplus: usize) -> Result<(), StateError> {
     let (new, path) = (dir.join(NEW), dir.join(FILE));
-    let all = read(dir)?.changes;
-    let lines: String =
-        all[all.len().saturating_sub(MOST)..].iter().map(|change| line(change) + "\n").collect();
-    if let Err(error) = write(&new, |file| file.write_all(lines.as_bytes())) {
+    let kept = opened(&path).and_then(|file| {
+        let mut rest = BufReader::with_capacity(PIECE, file);
+        for _ in 0..surplus {
+            rest.skip_until(b'\n')?;
+        }
+        write(&new, |file| io::copy(&mut rest, file).map(drop))
+    });
+    if let Err(error) = kept {
         // A half-written file would take up space that is scarce.
         let _ = disk::remove(&new);
         return Err(StateError::system("write", new, error));
     }
     disk::replace(&new, &path).map_err(|error| StateError::system("replace", path, error))
+}
+
+/// The history file, to be read.
+fn opened(path: &Path) -> io::Result<File> {
+    let opened = disk::open_regular(path)?.ok_or_else(|| io::Error::other("it is not a file"))?;
+    Ok(opened.0)
 }
 
 /// What the history file holds.
@@ -128,12 +151,12 @@ pub struct Recorded {
 pub fn read(dir: &Path) -> Result<Recorded, StateError> {
     let _hand = of_state();
     let path = dir.join(FILE);
-    let opened = match disk::open_regular(&path) {
+    let opened = match opened(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recorded::default()),
-        opened => opened.and_then(|file| file.ok_or_else(|| io::Error::other("it is not a file"))),
+        opened => opened,
     };
     let mut bytes = Vec::new();
-    let whole = opened.and_then(|(file, _)| file.take(LARGEST).read_to_end(&mut bytes));
+    let whole = opened.and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     whole.map_err(|error| StateError::system("read", path, error))?;
     let mut recorded = Recorded::default();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

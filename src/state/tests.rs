@@ -93,11 +93,11 @@ fn records() -> PerFamily<Record> {
                 since: at(1),
                 confirmed: at(2),
             }),
-            sent: Some(Sent {
+            sent: Some(Box::new(Sent {
                 addresses: Some(addresses(&["198.18.0.3"])),
                 at: at(3),
                 in_doubt: true,
-            }),
+            })),
             removed: None,
             hold: None,
             missing_since: None,
@@ -109,7 +109,7 @@ fn records() -> PerFamily<Record> {
         v6: Record {
             set: None,
             removed: Some(at(10)),
-            sent: Some(Sent { addresses: None, at: at(11), in_doubt: false }),
+            sent: Some(Box::new(Sent { addresses: None, at: at(11), in_doubt: false })),
             hold: Some(Box::new(hold)),
             missing_since: Some(at(9)),
             gone_since: Some(at(12)),

@@ -56,7 +56,7 @@ pub fn request(
         conditions: Vec::new(),
         details: vec![details.clone(); hosts.len()],
         is_anew: false,
-        zone: ZoneKey { provider: "example".to_owned(), zone },
+        zone: ZoneKey { provider: "example".into(), zone },
         counts: Vec::new(),
         at: NOW,
     }
@@ -118,8 +118,8 @@ pub fn memory() -> Memory {
     let zone: Hostname = "example.com".parse().expect("it is a host name");
     let addresses =
         || Addresses::new(["192.0.2.1", "192.0.2.2"].map(|it| it.parse().expect("an address")));
-    let key = Key { host, provider: "desec".to_owned() };
-    let zone_key = ZoneKey { provider: "desec".to_owned(), zone: Some(zone.clone()) };
+    let key = Key { host, provider: "desec".into() };
+    let zone_key = ZoneKey { provider: "desec".into(), zone: Some(zone.clone()) };
     let mut memory = Memory::default();
     let hold = |kind| Hold {
         kind,

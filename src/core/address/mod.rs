@@ -15,6 +15,7 @@ pub mod told;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -124,9 +125,10 @@ impl<T> IndexMut<Family> for PerFamily<T> {
 }
 
 /// A set of addresses of one family, as one record holds them. Never empty: "unknown" is not "empty".
-// A sorted slice: a tree of one address takes ten times the memory, and there may be a thousand hosts.
+// A sorted list that is shared, behind a single pointer: of a thousand hosts most have the same address,
+// each in what was seen, set, sent and reported.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Addresses(Box<[IpAddr]>);
+pub struct Addresses(Arc<Vec<IpAddr>>);
 
 impl Addresses {
     /// The set of `addresses`, or `None` when there are none.
@@ -134,7 +136,8 @@ impl Addresses {
         let mut set: Vec<_> = addresses.into_iter().collect();
         order::sort(&mut set);
         set.dedup();
-        if set.is_empty() { None } else { Some(Self(set.into())) }
+        set.shrink_to_fit();
+        if set.is_empty() { None } else { Some(Self(Arc::new(set))) }
     }
 
     /// The addresses in numerical order.
@@ -150,7 +153,7 @@ impl Addresses {
 
 impl From<IpAddr> for Addresses {
     fn from(address: IpAddr) -> Self {
-        Self(Box::new([address]))
+        Self(Arc::new(vec![address]))
     }
 }
 

@@ -221,7 +221,7 @@ pub(super) mod tests {
         let is_over = reason.is_empty();
         let set = Addresses::new(["192.0.2.1".parse().unwrap()]);
         Event {
-            key: Key { host: name.parse().unwrap(), provider: "desec".to_owned() },
+            key: Key { host: name.parse().unwrap(), provider: "desec".into() },
             kind: if is_over { EventKind::Recovered } else { EventKind::Problem },
             outcome: if is_over { Word::Updated } else { Word::Rejected },
             reason: reason.to_owned(),

@@ -64,6 +64,11 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
+    /// Lets `change` replace keys by equal ones, and change the values.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut K, &mut V)) {
+        self.0.iter_mut().for_each(|(key, value)| change(key, value));
+    }
+
     /// Removes the entries for which `keeps` is false.
     pub fn retain(&mut self, mut keeps: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keeps(key, value));

@@ -1,5 +1,6 @@
 //! Errands: what a round asks the shell to do, and what the shell brings back.
 
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,32 +22,47 @@ pub const LOOK: Duration = Duration::from_secs(3);
 
 /// A host of the configuration, as rounds know it.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Subject {
     /// The index of the host in the configuration of the newest look.
     pub at: usize,
     /// The host.
     pub host: Rc<Host>,
-    /// Its provider.
+    /// The rest, which the hosts of its block share.
+    pub block: Rc<BlockFacts>,
+}
+
+/// What rounds know about all hosts of one block.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct BlockFacts {
+    /// The provider.
     pub provider: Rc<Provider>,
     /// The server whose limits count: deSEC's update and API hosts share theirs. A file is its own.
     pub server: Rc<str>,
     /// The place that takes updates, the same for all entries that lead there.
     pub place: Rc<str>,
-    /// The file that the host is written to, as messages show it.
+    /// The file that the hosts are written to, as messages show it.
     pub path: Option<Rc<str>>,
-    /// Whether another host has the same provider.
+    /// Whether the provider has more than one host.
     pub has_company: bool,
-    /// Whether a program is run after its addresses change.
+    /// Whether a program is run after an address changes.
     pub has_hook: bool,
-    /// Whether the zone's own servers are asked about it.
+    /// Whether the zone's own servers are asked what they hold.
     pub is_verified: bool,
     /// Whether a token must be proven narrow before anything is sent with it.
     pub strict_token: bool,
 }
 
-impl Subject {
-    /// The name of the queue of requests to its provider: the server, for all entries, where that
+impl Deref for Subject {
+    type Target = BlockFacts;
+
+    fn deref(&self) -> &BlockFacts {
+        &self.block
+    }
+}
+
+impl BlockFacts {
+    /// The name of the queue of requests to the provider: the server, for all entries, where that
     /// takes one at a time, otherwise the provider itself.
     pub(super) fn queue(&self) -> Rc<str> {
         match self.provider.manners().most_at_once {

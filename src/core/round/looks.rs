@@ -193,7 +193,7 @@ impl Round {
             self.note_looked(answer, now);
             let is_it = |case: &Case| case.subject.host.key == key;
             let Some(place) = self.cases.iter().position(is_it) else { continue };
-            if matches!(self.host_report(place).drift.as_deref(), Some(Drift::PutRight(_)))
+            if matches!(self.host_report(place).drift, Some(Drift::PutRight(_)))
                 && self.cases[place].stage == Stage::Rest
             {
                 self.decide(place, None, PerFamily::default(), now);
@@ -261,7 +261,7 @@ impl Round {
             return;
         }
         let drift = note_look(entry, verdict, may_change, now.wall);
-        self.report.hosts[case.at].drift = drift.map(Box::new);
+        self.report.hosts[case.at].note_drift(drift);
     }
 }
 

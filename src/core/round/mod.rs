@@ -24,11 +24,12 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::access::HostAccess;
 pub use self::errand::{
-    Answer, Errand, Holder, HostAnswers, LOOK, Subject, Task, VerifyCase, Whom,
+    Answer, BlockFacts, Errand, Holder, HostAnswers, LOOK, Subject, Task, VerifyCase, Whom,
 };
 pub use self::events::Event;
 pub use self::report::{Answered, HostReport, Matter, Report, SecretProblem, TokenNews};
@@ -346,11 +347,11 @@ impl Round {
         let schedule = self.schedule_of(&ready, now);
         for request in &schedule.now {
             for (place, update) in request.parts() {
-                self.host_report(place).attempted(&update.wishes);
+                self.host_report(place).rehearsed(&update.wishes);
             }
         }
         for (place, until) in schedule.later {
-            self.host_report(place).queued_until = Some(until);
+            self.host_report(place).note_queued(until);
         }
         self.report.finish(&self.memory, None, now.wall, Phase::Rehearsed);
         schedule.now
@@ -550,11 +551,13 @@ impl Round {
         let mut entry = self.entry_with_file(&host.key, file.as_ref());
         let trouble = file.and_then(|text| in_file(&text, &subject, entry.to_mut()).err());
         let mut report = HostReport::new(&subject, &entry, seen);
-        report.trouble = trouble.map(String::into_boxed_str);
+        if let Some(trouble) = trouble {
+            report.note_trouble(trouble);
+        }
         let access = match access {
             Ok(access) => access,
             Err(problem) => {
-                report.secret_problem = Some(problem);
+                report.note_secret_problem(problem);
                 return (report, None);
             }
         };
@@ -572,9 +575,7 @@ impl Round {
         {
             step.refuse(hold);
         }
-        report.no_terms = access.terms.as_ref().err().cloned().map(Box::new);
-        let proof = access.terms.as_ref().ok().map(|terms| &terms.proof);
-        report.unfit = proof.filter(|proof| proof.is_against_it()).cloned().map(Box::new);
+        report.access = Some(Rc::clone(&access));
         let wishes = step.wishes.clone();
         report.step = Some(step);
         let stage = Stage::Rest;
@@ -927,7 +928,7 @@ fn settle_in(memory: &mut Memory, key: &Key, access: &HostAccess) {
 /// Forgets what was true of the former place of a host besides its entry.
 fn forget_place(memory: &mut Memory, key: &Key, access: &HostAccess) {
     // The remembered pace is that of the former zone.
-    memory.paces.remove(&ZoneKey { provider: key.provider.clone(), zone: None });
+    memory.paces.remove(&ZoneKey { provider: Arc::clone(&key.provider), zone: None });
     if let Some(token) = memory.tokens.get_mut(&access.identity) {
         token.check = None;
     }
@@ -997,8 +998,8 @@ fn in_file(
 
 /// When the record's removal was sent, if it was the last update sent.
 fn removal(record: &Record) -> Option<Timestamp> {
-    match record.sent {
-        Some(Sent { addresses: None, at, .. }) => Some(at),
+    match record.sent.as_deref() {
+        Some(Sent { addresses: None, at, .. }) => Some(*at),
         _ => None,
     }
 }

@@ -145,7 +145,6 @@ impl Round {
         if schedule.now.is_empty() {
             return;
         }
-        let paces = self.memory.paces.clone();
         for place in
             schedule.now.iter().flat_map(|request| &request.hosts).collect::<SortedSet<_>>()
         {
@@ -162,10 +161,10 @@ impl Round {
             return;
         }
         // What cannot be saved is not sent: a crash would repeat it for ever.
-        self.memory.paces = paces;
         let reason = self.report.storage_problem.clone().unwrap_or_default();
         let outcome = Outcome::deferred(Fault::Storage, reason);
         for request in &schedule.now {
+            request.uncount(&mut self.memory);
             for (place, update) in request.parts() {
                 self.settle(place, &update.wishes, &outcome, now, spread);
             }
@@ -402,7 +401,7 @@ impl Round {
         let key = self.cases[place].subject.host.key.clone();
         self.memory.entry_mut(&key).queued_since.get_or_insert(now.wall);
         let host_report = self.host_report(place);
-        host_report.queued_until = Some(until);
+        host_report.note_queued(until);
         host_report.newly_queued = !host_report.was_queued;
     }
 
@@ -700,7 +699,7 @@ impl Round {
         let is_success = matches!(outcome, Outcome::Updated | Outcome::Unchanged);
         let host_report = &mut self.report.hosts[*at];
         host_report.note_answer(wishes.clone(), outcome, news);
-        let why = host_report.sent.as_ref().map_or(Why::Changed, |(_, why)| *why);
+        let why = host_report.sent.unwrap_or(Why::Changed);
         for (family, record) in entry.families.iter().filter(|_| is_success) {
             let new = record.set.as_ref().map(|set| set.addresses.clone());
             let old = before[family].clone();

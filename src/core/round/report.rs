@@ -1,7 +1,9 @@
 //! The report of a round: values that drivers print or log, and a summary of the state of every host.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
+use super::access::HostAccess;
 use super::errand::Subject;
 use crate::core::address::standing::Standings;
 use crate::core::address::{Addresses, Family, PerFamily};
@@ -110,34 +112,28 @@ pub struct SecretProblem {
 pub struct HostReport {
     /// The host.
     pub host: Rc<Host>,
+    /// Its access; absent when its secret could not be read.
+    pub(super) access: Option<Rc<HostAccess>>,
     /// What was seen of each family.
     pub seen: PerFamily<Seen>,
     /// What was set before the round.
     pub before: PerFamily<Option<Addresses>>,
     /// The decision; absent when the host's secret could not be read.
     pub step: Option<Step>,
-    /// Why the host's secret could not be read.
-    pub secret_problem: Option<Box<SecretProblem>>,
-    /// Whether this problem differs from that of the round before.
+    /// Whether the problem of its secret differs from that of the round before.
     pub newly_left_out: bool,
-    /// The wishes that were, or would be, sent, and the reason.
-    pub sent: Option<(PerFamily<Wish>, Why)>,
+    /// Why something was, or would be, sent, if anything.
+    pub sent: Option<Why>,
     /// The answers since the look, in the order in which they came.
     pub answers: Vec<Answered>,
     /// How many of these were reported.
-    reported: usize,
-    /// Answers about an earlier look that are not reported yet.
-    earlier: Vec<Answered>,
+    reported: u32,
     /// Whether the host is to be asked about once more in this round, such as in another form.
     pub ask_again: bool,
     /// Whether something about it is being asked.
     pub is_under_way: bool,
     /// Whether the round was stopped before something about the host could be sent.
     pub cut_short: bool,
-    /// Since when each family was known to be gone before the round, where that matters.
-    pub gone_since: PerFamily<Option<Timestamp>>,
-    /// The end of the wait for its zone's pace.
-    pub queued_until: Option<Timestamp>,
     /// Whether it already waited for that before the round.
     pub was_queued: bool,
     /// Whether the wait began in this round.
@@ -146,111 +142,190 @@ pub struct HostReport {
     pub newly_missing: PerFamily<bool>,
     /// The families that were missing until this round.
     pub seen_again: PerFamily<bool>,
-    /// Why no receipt gives the terms of its token.
-    pub no_terms: Option<Box<NoTerms>>,
-    /// The proof in the receipt of its token, if that speaks against the token.
-    pub unfit: Option<Box<Proof>>,
-    /// Another problem that a person should know.
-    pub trouble: Option<Box<str>>,
-    /// The answers of the zone's own servers after an update, or instead of one.
-    pub verified: Option<Box<Verification>>,
-    /// Whether these are new.
+    /// Whether the answers of the zone's own servers are new.
     pub newly_verified: bool,
     /// Whether the program for changes was started since the look.
     pub(super) is_hooked: bool,
-    /// News from the zone's own servers between updates.
-    pub drift: Option<Box<Drift>>,
-    /// The holds after the round, the host's own first.
-    pub holds: Vec<(Option<Family>, Hold)>,
     /// The exit code for the state of the host after the round.
     pub standing: Exit,
+    particulars: Option<Box<Particulars>>,
+}
+
+/// What most reports do not have: a thousand of them are to take little memory.
+#[derive(Debug, Default)]
+pub struct Particulars {
+    /// Why the host's secret could not be read.
+    pub secret_problem: Option<Box<SecretProblem>>,
+    /// Answers about an earlier look that are not reported yet.
+    earlier: Vec<Answered>,
+    /// Since when each family was known to be gone before the round, where that matters.
+    pub gone_since: PerFamily<Option<Timestamp>>,
+    /// The end of the wait for its zone's pace.
+    pub queued_until: Option<Timestamp>,
+    /// Another problem that a person should know.
+    pub trouble: Option<String>,
+    /// The answers of the zone's own servers after an update, or instead of one.
+    pub verified: Option<Box<Verification>>,
+    /// News from the zone's own servers between updates.
+    pub drift: Option<Drift>,
+    /// The holds after the round, the host's own first.
+    pub holds: Vec<(Option<Family>, Hold)>,
+}
+
+/// The particulars of a report that has none.
+static NONE: Particulars = Particulars {
+    secret_problem: None,
+    earlier: Vec::new(),
+    gone_since: PerFamily { v4: None, v6: None },
+    queued_until: None,
+    trouble: None,
+    verified: None,
+    drift: None,
+    holds: Vec::new(),
+};
+
+impl Deref for HostReport {
+    type Target = Particulars;
+
+    fn deref(&self) -> &Particulars {
+        self.particulars.as_deref().unwrap_or(&NONE)
+    }
 }
 
 impl HostReport {
     /// A report before anything was decided.
     pub(super) fn new(subject: &Subject, entry: &Entry, seen: PerFamily<Seen>) -> Self {
         let host = &subject.host;
+        let gone_since = entry.families.map(|_, record| record.gone_since);
+        let is_gone = gone_since.iter().any(|(_, since)| since.is_some());
+        let particulars = || Box::new(Particulars { gone_since, ..Particulars::default() });
         Self {
             host: Rc::clone(host),
+            access: None,
             seen,
             before: entry.addresses(),
             step: None,
-            secret_problem: None,
             newly_left_out: false,
             sent: None,
             answers: Vec::new(),
             reported: 0,
-            earlier: Vec::new(),
             ask_again: false,
             is_under_way: false,
             cut_short: false,
-            gone_since: entry.families.map(|_, record| record.gone_since),
-            queued_until: None,
             was_queued: entry.queued_since.is_some(),
             newly_queued: false,
             newly_missing: PerFamily::default(),
             seen_again: PerFamily::default(),
-            no_terms: None,
-            unfit: None,
-            trouble: None,
-            verified: None,
             newly_verified: false,
             is_hooked: false,
-            drift: None,
-            holds: Vec::new(),
             standing: Exit::default(),
+            particulars: is_gone.then(particulars),
         }
     }
 
     /// Leaves the host out for `problem`, which its secret has for the user that will run the round.
     pub fn leave_out(&mut self, problem: String) {
         let problem = SecretProblem { words: problem, hash: None };
-        (self.secret_problem, self.step, self.sent) = (Some(Box::new(problem)), None, None);
+        self.note_secret_problem(Box::new(problem));
+        (self.step, self.sent) = (None, None);
+    }
+
+    /// Why no receipt gives the terms of its token.
+    pub fn no_terms(&self) -> Option<&NoTerms> {
+        self.access.as_ref()?.terms.as_ref().err()
+    }
+
+    /// The proof in the receipt of its token, if that speaks against the token.
+    pub fn unfit(&self) -> Option<&Proof> {
+        let terms = self.access.as_ref()?.terms.as_ref().ok()?;
+        Some(&terms.proof).filter(|proof| proof.is_against_it())
     }
 
     /// The answers that were not reported yet.
     pub fn news(&self) -> impl Iterator<Item = &Answered> {
-        self.earlier.iter().chain(self.answers.iter().skip(self.reported))
+        self.earlier.iter().chain(self.answers.iter().skip(self.reported as usize))
     }
 
     /// Ends the news: they were reported.
     fn begin_news(&mut self) {
-        self.earlier.clear();
-        self.reported = self.answers.len();
-        (self.drift, self.newly_verified) = (None, false);
-        (self.newly_left_out, self.newly_queued) = (false, false);
+        if let Some(particulars) = &mut self.particulars {
+            particulars.earlier.clear();
+            particulars.drift = None;
+        }
+        self.reported = u32::try_from(self.answers.len()).unwrap_or(u32::MAX);
+        (self.newly_verified, self.newly_left_out, self.newly_queued) = (false, false, false);
         (self.newly_missing, self.seen_again) = Default::default();
     }
 
     /// Keeps the news of `before`, the report of an earlier look.
     pub(super) fn keep_news(&mut self, before: &mut Self) {
-        self.earlier = std::mem::take(&mut before.earlier);
-        self.earlier.extend(before.answers.drain(before.reported..));
-        (self.newly_verified, self.verified) = (before.newly_verified, before.verified.take());
+        self.newly_verified = before.newly_verified;
+        let mut particulars = before.particulars.take().unwrap_or_default();
+        let mut earlier = std::mem::take(&mut particulars.earlier);
+        earlier.extend(before.answers.drain(before.reported as usize..));
+        if !earlier.is_empty() {
+            self.particulars().earlier = earlier;
+        }
+        if let Some(verified) = particulars.verified {
+            self.particulars().verified = Some(verified);
+        }
+    }
+
+    fn particulars(&mut self) -> &mut Particulars {
+        self.particulars.get_or_insert_default()
+    }
+
+    /// Notes why its secret cannot be read.
+    pub(super) fn note_secret_problem(&mut self, problem: Box<SecretProblem>) {
+        self.particulars().secret_problem = Some(problem);
+    }
+
+    /// Notes another problem that a person should know.
+    pub(super) fn note_trouble(&mut self, trouble: String) {
+        self.particulars().trouble = Some(trouble);
+    }
+
+    /// Notes that it waits for its zone's pace, until then.
+    pub(super) fn note_queued(&mut self, until: Timestamp) {
+        self.particulars().queued_until = Some(until);
+    }
+
+    /// Notes what the servers of the zone said between updates.
+    pub(super) fn note_drift(&mut self, drift: Option<Drift>) {
+        if drift.is_some() || self.drift.is_some() {
+            self.particulars().drift = drift;
+        }
     }
 
     /// Notes what the servers of the zone said.
     pub(super) fn note_verified(&mut self, verified: Option<Box<Verification>>) {
-        (self.verified, self.newly_verified) = (verified, true);
+        (self.particulars().verified, self.newly_verified) = (verified, true);
     }
 
     /// Notes an answer to an attempt.
     pub fn note_answer(&mut self, wishes: PerFamily<Wish>, outcome: Outcome, news: News) {
-        self.attempted(&wishes);
+        self.attempted();
         // Most hosts have one: the first space of a list is for four.
         self.answers.reserve_exact(1);
         self.answers.push(Answered { wishes, outcome, news });
     }
 
-    /// Notes an attempt; the wishes of several requests about one host add up.
-    pub fn attempted(&mut self, wishes: &PerFamily<Wish>) {
-        let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
-        let (sent, _) = self.sent.get_or_insert_with(|| (PerFamily::default(), why));
+    /// Notes a request that would leave: of the decision remains what all such requests say.
+    pub(super) fn rehearsed(&mut self, wishes: &PerFamily<Wish>) {
+        let is_first = self.sent.is_none();
+        self.attempted();
+        let Some(step) = &mut self.step else { return };
         for (family, wish) in wishes.iter() {
-            if *wish != Wish::Leave {
-                sent[family] = wish.clone();
+            if is_first || *wish != Wish::Leave {
+                step.wishes[family] = wish.clone();
             }
         }
+    }
+
+    /// Notes an attempt.
+    fn attempted(&mut self) {
+        let why = self.step.as_ref().and_then(Step::why).unwrap_or(Why::Changed);
+        self.sent.get_or_insert(why);
     }
 
     /// The earliest moment at which something that the host waits for ends by itself.
@@ -309,25 +384,33 @@ impl HostReport {
         })
     }
 
+    /// The holds after the round, the host's own first. After an attempt the memory counts, before it
+    /// (and without one) the decision counts.
+    fn holds_after(&self, entry: Option<&Entry>, now: Timestamp) -> Vec<(Option<Family>, Hold)> {
+        let Some(step) = &self.step else { return Vec::new() };
+        if !self.answers.is_empty() {
+            let holds = entry.into_iter().flat_map(|entry| entry.holds(now));
+            return holds.map(|(family, hold)| (family, hold.clone())).collect();
+        }
+        let own = step.hold.as_deref().map(|hold| (None, hold.clone()));
+        let held = step.stands.iter().filter_map(|(family, stand)| match stand {
+            Stand::Held(hold) => Some((Some(family), Hold::clone(hold))),
+            _ => None,
+        });
+        own.into_iter().chain(held).collect()
+    }
+
     /// Determines the state of the host, and the moment at which it changes by itself.
     fn finish(&mut self, entry: Option<&Entry>, now: Timestamp, phase: Phase) -> Option<Timestamp> {
+        let holds = self.holds_after(entry, now);
+        if !holds.is_empty() || !self.holds.is_empty() {
+            self.particulars().holds = holds;
+        }
         let Some(step) = &self.step else {
             self.standing = Exit::Configuration;
             return None;
         };
         let attempted = !self.answers.is_empty();
-        // After an attempt the memory counts, before it (and without one) the decision counts.
-        if attempted {
-            let holds = entry.into_iter().flat_map(|entry| entry.holds(now));
-            self.holds = holds.map(|(family, hold)| (family, hold.clone())).collect();
-        } else {
-            let own = step.hold.as_deref().map(|hold| (None, hold.clone()));
-            let held = step.stands.iter().filter_map(|(family, stand)| match stand {
-                Stand::Held(hold) => Some((Some(family), Hold::clone(hold))),
-                _ => None,
-            });
-            self.holds = own.into_iter().chain(held).collect();
-        }
         let held = self.holds.iter().map(|(_, hold)| Exit::from(hold.kind));
         let missing = step.stands.iter().any(|(_, stand)| matches!(stand, Stand::Missing(_)));
         let narrowed = self.is_unsettled();

@@ -25,15 +25,11 @@ fn here(text: &str) -> PerFamily<Seen> {
 /// The host `name` at a dyndns2 provider of that name, with a secret of its own.
 fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
     let fingerprint = Fingerprint(at as u64);
-    let host = Host {
-        families: PerFamily { v4: Use::Named, v6: Use::Off },
-        ..Host::plain(name, provider)
-    };
+    let mut host = Host::plain(name, provider);
+    host.families = PerFamily { v4: Use::Named, v6: Use::Off };
     let mut entry = Protocol::Dyndns2.defaults(provider.to_owned().into());
     (entry.pace, entry.batch) = (None, 1);
-    let subject = Subject {
-        at,
-        host: Rc::new(host),
+    let block = BlockFacts {
         provider: Rc::new(entry),
         server: provider.into(),
         place: provider.into(),
@@ -43,6 +39,7 @@ fn host(at: usize, name: &str, provider: &str) -> (Subject, HostAccess) {
         is_verified: false,
         strict_token: false,
     };
+    let subject = Subject { at, host: Rc::new(host), block: Rc::new(block) };
     let place = Destination { fingerprint: Fingerprint(9), zone: None, void_since: None };
     let credential = Credential { login: name.to_owned(), secret: Secret::new("s3cret") };
     let (identity, about, server) = (fingerprint, fingerprint, fingerprint);
@@ -113,13 +110,11 @@ impl Rounds {
 
     /// Lets both hosts be at one provider with one credential.
     fn share_provider(&mut self) {
-        let (subject, _) = &self.hosts[0];
-        let provider = Rc::clone(&subject.provider);
-        let (server, place) = (Rc::clone(&subject.server), Rc::clone(&subject.place));
+        let block = Rc::clone(&self.hosts[0].0.block);
         let mut host = Host::clone(&self.hosts[1].0.host);
         host.key.provider = "one".into();
         let second = &mut self.hosts[1];
-        second.0 = Subject { host: Rc::new(host), provider, server, place, ..second.0.clone() };
+        second.0 = Subject { at: second.0.at, host: Rc::new(host), block };
         second.1.identity = Fingerprint(0);
     }
 
@@ -180,7 +175,8 @@ fn a_silent_provider_delays_no_other_host() {
 fn a_poll_looks_for_no_drift_while_an_update_is_verified() {
     let mut rounds = Rounds::new();
     for (subject, _) in &mut rounds.hosts {
-        (subject.is_verified, subject.has_hook) = (true, false);
+        let block = Rc::make_mut(&mut subject.block);
+        (block.is_verified, block.has_hook) = (true, false);
     }
     let whom = |errands: &[Errand]| {
         let looks = errands.iter().filter_map(|errand| match &errand.task {
@@ -206,7 +202,7 @@ fn a_poll_looks_for_no_drift_while_an_update_is_verified() {
 fn a_look_before_a_first_update_delays_no_other_host_of_its_provider() {
     let mut rounds = Rounds::new();
     rounds.share_provider();
-    rounds.hosts[0].0.is_verified = true;
+    Rc::make_mut(&mut rounds.hosts[0].0.block).is_verified = true;
     let first = rounds.look("198.18.0.1", 0);
     let [look, other] = &first[..] else { panic!("a look and an update: {first:?}") };
     assert!(matches!(&look.task, Task::Look { whom: Whom::Own, .. }), "{look:?}");
@@ -300,8 +296,10 @@ fn a_credential_that_is_refused_in_a_list_is_not_tried_for_those_before_it() {
     for (at, (subject, access)) in rounds.hosts.iter_mut().enumerate() {
         let mut host = Host::clone(&subject.host);
         host.key.provider = "one".into();
-        (subject.host, subject.provider) = (Rc::new(host), Rc::clone(&provider));
-        (subject.server, subject.place, subject.at) = ("one".into(), "one".into(), at);
+        let (server, place): (Rc<str>, Rc<str>) = ("one".into(), "one".into());
+        let provider = Rc::clone(&provider);
+        let block = BlockFacts { provider, server, place, ..BlockFacts::clone(&subject.block) };
+        *subject = Subject { at, host: Rc::new(host), block: Rc::new(block) };
         access.identity = Fingerprint(7);
     }
     for first in [Outcome::deferred(Fault::Server, "500"), Outcome::Unchanged] {
@@ -352,7 +350,7 @@ fn of_the_first(kind: EventKind, outcome: Word, reason: &str) -> (String, EventK
 fn a_rejection_is_told_once_whatever_restarts_and_then_that_the_host_is_right_again() {
     let mut rounds = Rounds::new();
     rounds.hosts.truncate(1);
-    rounds.hosts[0].0.has_hook = false;
+    Rc::make_mut(&mut rounds.hosts[0].0.block).has_hook = false;
     let first = rounds.look("198.18.0.1", 0);
     assert_eq!(events(&mut rounds, 0), [], "it is being asked about");
     let refusal = Outcome::rejected(Rejection::Credential, "badauth");
@@ -440,14 +438,10 @@ mod at_desec {
     fn subject(name: &str, zone: &str) -> Subject {
         let provider = Protocol::Desec.defaults("p".into());
         let by = provider.removal().unwrap();
-        let host = Host {
-            zone: Some(zone.parse().unwrap()),
-            when_gone: WhenGone::Remove { after: Duration::from_secs(3600), by },
-            ..Host::plain(name, "p")
-        };
-        Subject {
-            at: 0,
-            host: Rc::new(host),
+        let mut host = Host::plain(name, "p");
+        host.zone = Some(zone.parse().unwrap());
+        host.when_gone = WhenGone::Remove { after: Duration::from_secs(3600), by };
+        let block = BlockFacts {
             provider: Rc::new(provider),
             server: "p.example".into(),
             place: "p.example".into(),
@@ -456,7 +450,8 @@ mod at_desec {
             has_hook: false,
             is_verified: false,
             strict_token: false,
-        }
+        };
+        Subject { at: 0, host: Rc::new(host), block: Rc::new(block) }
     }
 
     /// The access with a secret of that number.

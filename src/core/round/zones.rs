@@ -4,6 +4,7 @@
 //! zone: it shares its pace with no other.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::errand::{Answer, Out, Subject, Task};
 use super::short::Short;
@@ -122,8 +123,8 @@ impl Round {
 
     /// Notes the zone of a host, and its id where the provider has ids.
     fn have_zone(&mut self, place: usize, zone: &Hostname, id: Option<String>) {
-        let provider = self.cases[place].subject.provider.name.to_string();
-        let zone_key = |zone| ZoneKey { provider: provider.clone(), zone };
+        let provider = &self.cases[place].subject.host.key.provider;
+        let zone_key = |zone| ZoneKey { provider: Arc::clone(provider), zone };
         self.memory.join_zone(&zone_key(None), zone_key(Some(zone.clone())));
         if self.entry_mut(place).settle_zone(zone, id) {
             // What was set in another zone is void: records that seemed right are sent too.

@@ -62,7 +62,7 @@ struct Shown {
     state: Option<u64>,
     is_unsaved: bool,
     /// The receipts that speak against their tokens.
-    unfit: Vec<(usize, Box<Proof>)>,
+    unfit: Vec<(usize, Proof)>,
 }
 
 impl Files {
@@ -91,7 +91,7 @@ impl Files {
             (engine.store.digest(), engine.report().storage_problem.is_some());
         let hosts = &engine.report().hosts;
         let unfit = hosts.iter().enumerate();
-        let unfit = unfit.filter_map(|(at, host)| Some((at, host.unfit.clone()?))).collect();
+        let unfit = unfit.filter_map(|(at, host)| Some((at, host.unfit()?.clone()))).collect();
         let is_same = |shown: &Shown| {
             Rc::ptr_eq(&shown.config, &engine.config)
                 && (shown.state, shown.is_unsaved) == (state, is_unsaved)

@@ -133,7 +133,6 @@ impl<'a> Account<'a> {
         credential: &Credential,
         update: Update,
     ) -> Result<(), Trouble> {
-        let name = provider.name.to_string();
         let request = Request {
             hosts: vec![0],
             updates: vec![update],
@@ -141,7 +140,7 @@ impl<'a> Account<'a> {
             conditions: Vec::new(),
             details: vec![Details::default()],
             is_anew: false,
-            zone: ZoneKey { provider: name, zone: None },
+            zone: ZoneKey { provider: provider.name.as_ref().into(), zone: None },
             counts: Vec::new(),
             at: clock::wall(),
         };
