@@ -106,7 +106,7 @@ pub struct Entry {
     /// The zone that the provider named.
     pub zone: Option<Hostname>,
     /// The id of the zone at the provider, where it has one.
-    pub zone_id: Option<String>,
+    pub zone_id: Option<Box<str>>,
     /// How many rounds in a row ended, with Homing itself, before the answer to their requests.
     pub under_way: u32,
     /// With which other hosts the host may share a request.
@@ -244,7 +244,7 @@ pub struct Record {
     pub returned: Option<Timestamp>,
     /// Addresses that were set or sent before, the latest last: a provider whose answer was lost, or
     /// whose lists are late, may still show them. Kept only where records are compared.
-    pub earlier: Vec<IpAddr>,
+    pub earlier: Box<[IpAddr]>,
 }
 
 /// Addresses that left for the provider, or the wish that the record be removed.
@@ -462,7 +462,7 @@ impl Entry {
             place.zone = Some(zone.clone());
         }
         self.zone = Some(zone.clone());
-        self.zone_id = id;
+        self.zone_id = id.map(String::into_boxed_str);
         is_void
     }
 

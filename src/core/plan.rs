@@ -607,7 +607,8 @@ impl Details {
         });
         let is_unconfirmed = entry.families.map(|_, record| record.sent.is_some());
         let HostSettings { take_over, ttl, .. } = **host;
-        let (options, zone_id) = (host.options.clone(), entry.zone_id.clone());
+        let (options, zone_id) =
+            (host.options.clone(), entry.zone_id.as_deref().map(str::to_owned));
         Self { own, take_over, options, ttl, zone_id, is_unconfirmed }
     }
 }
@@ -645,6 +646,15 @@ impl Request {
     pub fn count(&self, memory: &mut Memory, pace: Option<Pace>) {
         for (key, pace) in self.counts.iter().zip(pace.iter().cycle()) {
             memory.paces.entry(key.clone()).or_default().note(*pace, self.at);
+        }
+    }
+
+    /// Makes room for `hosts` hosts, and no more: a thousand may wait.
+    fn expect(&mut self, hosts: usize) {
+        self.hosts.reserve_exact(hosts - self.hosts.len());
+        self.updates.reserve_exact(hosts - self.updates.len());
+        if !self.counts.is_empty() {
+            self.counts.reserve_exact(hosts - self.counts.len());
         }
     }
 
@@ -731,10 +741,14 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
             let slot = (zone.clone(), candidate.credential, (bind, ttl), family, common);
             match open.get(&slot) {
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
-                    requests[at].hosts.push(place);
-                    requests[at].updates.push(update);
-                    requests[at].details.append(&mut details);
-                    requests[at].counts.append(&mut counts);
+                    let request = &mut requests[at];
+                    if request.hosts.len() == 1 {
+                        request.expect(most.min(candidates.len()));
+                    }
+                    request.hosts.push(place);
+                    request.updates.push(update);
+                    request.details.append(&mut details);
+                    request.counts.append(&mut counts);
                 }
                 _ => {
                     if most > 1 {

@@ -40,7 +40,7 @@ pub enum News {
     /// A wait began, or its reason changed.
     Held(Box<Hold>),
     /// Several records were refused together, and are asked about one by one from now on.
-    Narrowed(Refusal),
+    Narrowed(Box<Refusal>),
     /// The same wait goes on.
     StillHeld(Box<Hold>),
 }
@@ -71,10 +71,11 @@ pub fn note_earlier(entry: &mut Entry, wishes: &PerFamily<Wish>) {
         let unanswered = record.sent.as_ref().and_then(|sent| sent.addresses.as_ref());
         let before = set.into_iter().chain(unanswered).filter(|before| Some(*before) != new);
         let before: Vec<_> = before.flat_map(Addresses::iter).collect();
-        record.earlier.retain(|address| !before.contains(address));
-        record.earlier.extend(before);
-        let surplus = record.earlier.len().saturating_sub(MOST);
-        record.earlier.drain(..surplus);
+        let mut earlier = std::mem::take(&mut record.earlier).into_vec();
+        earlier.retain(|address| !before.contains(address));
+        earlier.extend(before);
+        let surplus = earlier.len().saturating_sub(MOST);
+        record.earlier = earlier.split_off(surplus).into();
     }
 }
 
@@ -420,7 +421,7 @@ fn reject(
     if rejection.may_have_one_culprit() && situation.shared {
         entry.last = Some((Word::Deferred, situation.now));
         entry.asking = Asking::Alone;
-        return News::Narrowed(refusal.clone());
+        return News::Narrowed(Box::new(refusal.clone()));
     }
     let stated = to_blame(host, wishes);
     // "No such host" and "blocked for abuse" speak of the name, whatever the family.
@@ -429,7 +430,7 @@ fn reject(
     if by_family && stated.len() > 1 {
         entry.last = Some((Word::Deferred, situation.now));
         entry.asking = Asking::OneFamily;
-        return News::Narrowed(refusal.clone());
+        return News::Narrowed(Box::new(refusal.clone()));
     }
     // Where no provider was asked, the last outcome stays.
     if !rejection.is_our_own() {

@@ -15,6 +15,7 @@ use crate::provider::carry::Carrier;
 
 impl Carrying {
     /// Does `task`.
+    // Many updates are carried at once: what they do not need is in memory of its own.
     pub async fn carry(self, task: Task) -> Answer {
         match task {
             Task::Update { subject, credential, request, not_before } => {
@@ -29,7 +30,7 @@ impl Carrying {
             }
             Task::Look { cases, whom, limit } => {
                 let what = "waiting for the zone's own servers";
-                let hearing = verify::hear(&self, cases, whom, limit);
+                let hearing = Box::pin(verify::hear(&self, cases, whom, limit));
                 Answer::Look(self.waiting.during(what, hearing).await)
             }
             Task::Hook { subject, now, before } => {
@@ -38,11 +39,11 @@ impl Carrying {
                 };
                 let what = format!("waiting for {}", host.on_change[0]);
                 let program = (&host.on_change[..], self.config.programs_as);
-                let run = hook::run(program, &subject.host.key, &now, &before);
+                let run = Box::pin(hook::run(program, &subject.host.key, &now, &before));
                 Answer::Hook(self.waiting.during(&what, run).await)
             }
-            Task::Greet(holder) => tokens::greet(&self, &holder).await,
-            Task::Check(holder) => tokens::check(&self, &holder).await,
+            Task::Greet(holder) => Box::pin(tokens::greet(&self, &holder)).await,
+            Task::Check(holder) => Box::pin(tokens::check(&self, &holder)).await,
         }
     }
 

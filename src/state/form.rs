@@ -422,8 +422,8 @@ struct RecordForm {
     away_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     returned: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    earlier: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    earlier: Box<[IpAddr]>,
 }
 
 /// The form of [`Set`].

@@ -104,7 +104,7 @@ fn records() -> PerFamily<Record> {
             gone_since: None,
             away_since: Some(at(17)),
             returned: Some(at(18)),
-            earlier: vec!["198.18.0.4".parse().unwrap()],
+            earlier: ["198.18.0.4".parse().unwrap()].into(),
         },
         v6: Record {
             set: None,
@@ -115,7 +115,7 @@ fn records() -> PerFamily<Record> {
             gone_since: Some(at(12)),
             away_since: None,
             returned: None,
-            earlier: Vec::new(),
+            earlier: Box::default(),
         },
     }
 }

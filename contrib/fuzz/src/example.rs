@@ -132,7 +132,7 @@ pub fn memory() -> Memory {
     let entry = memory.entry_mut(&key);
     entry.families.v4 = Record {
         set: addresses().map(|addresses| Set { addresses, since: at(3), confirmed: at(4) }),
-        sent: Some(Sent { addresses: addresses(), at: at(5), in_doubt: true }),
+        sent: Some(Box::new(Sent { addresses: addresses(), at: at(5), in_doubt: true })),
         away_since: Some(at(6)),
         ..Record::default()
     };

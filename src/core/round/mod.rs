@@ -161,7 +161,7 @@ enum Stage {
     /// Its zone, or what the zone's servers hold already, is being asked.
     Preparing,
     /// So many requests about it wait or are under way.
-    Sending(usize),
+    Sending(u32),
 }
 
 /// A host whose secret can be read.

@@ -705,6 +705,10 @@ impl Round {
             let old = before[family].clone();
             if new != old && (new.is_some() || record.removed.is_some()) {
                 let key = subject.host.key.clone();
+                // The first room of a long list would be for many more.
+                if self.changes.len() == self.changes.capacity() {
+                    self.changes.reserve_exact(64);
+                }
                 self.changes.push(Change { at: situation.now, key, family, old, new, why });
             }
         }

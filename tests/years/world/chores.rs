@@ -65,7 +65,12 @@ impl World {
         self.journal.checks(secret, self.now)?;
         let wait = holder.not_before.unwrap_or_default().saturating_sub(now.steady);
         let lasts = millis(wait) + 200 + self.chance.below(3 * SECOND);
-        self.begin_chore(process, id, Chore::Check(key.provider.to_string(), secret.to_owned()), lasts);
+        self.begin_chore(
+            process,
+            id,
+            Chore::Check(key.provider.to_string(), secret.to_owned()),
+            lasts,
+        );
         Ok(())
     }
 
