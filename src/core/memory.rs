@@ -777,6 +777,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_as_it_was() {
+        let mut memory = Memory::default();
+        let addresses = ["198.51.100.7", "198.51.100.7", "198.51.100.8", "198.51.100.7"];
+        for (number, address) in addresses.iter().enumerate() {
+            let (host, provider) = (format!("h{number}.example").parse().unwrap(), "p".into());
+            let addresses = Addresses::from(address.parse::<IpAddr>().unwrap());
+            let set = Some(Set { addresses, since: at(0), confirmed: at(0) });
+            memory.entry_mut(&Key { host, provider }).families.v4.set = set;
+        }
+        let zone = ZoneKey { provider: "q".into(), zone: None };
+        memory.paces.insert(zone, History { sent: vec![at(0)], ..History::default() });
+        let before = memory.clone();
+        memory.share();
+        assert_eq!(memory, before);
+        let providers = memory.hosts.keys().map(|key| Arc::as_ptr(&key.provider));
+        assert_eq!(providers.collect::<SortedSet<_>>().len(), 1, "one name in memory");
+    }
+
+    #[test]
     fn a_hold_written_by_a_clock_far_ahead_ends_within_its_own_ceiling() {
         let mut memory = Memory::default();
         let key = Key { host: "a.example".parse().unwrap(), provider: "p".into() };
