@@ -650,7 +650,7 @@ impl Request {
     }
 
     /// Makes room for `hosts` hosts, and no more: a thousand may wait.
-    fn expect(&mut self, hosts: usize) {
+    fn make_room(&mut self, hosts: usize) {
         self.hosts.reserve_exact(hosts - self.hosts.len());
         self.updates.reserve_exact(hosts - self.updates.len());
         if !self.counts.is_empty() {
@@ -743,7 +743,7 @@ pub fn schedule(candidates: &[Candidate<'_>], memory: &Memory, now: Timestamp) -
                 Some(&at) if most > 1 && requests[at].hosts.len() < most => {
                     let request = &mut requests[at];
                     if request.hosts.len() == 1 {
-                        request.expect(most.min(candidates.len()));
+                        request.make_room(most.min(candidates.len()));
                     }
                     request.hosts.push(place);
                     request.updates.push(update);
