@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
 use ring::rand::SecureRandom;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::core::memory::Reckoning;
 use crate::core::time::Timestamp;
@@ -102,16 +102,16 @@ pub fn wall() -> Timestamp {
 /// How long this machine has been up, suspends included: for waiting, never for storing.
 pub fn uptime() -> Duration {
     #[cfg(target_os = "linux")]
-    const CLOCK: ClockId = ClockId::Boottime;
+    const CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
     // Suspends count only as far as the system counts them.
     #[cfg(not(target_os = "linux"))]
-    const CLOCK: ClockId = ClockId::Monotonic;
+    const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
     shown_by(CLOCK)
 }
 
 /// The moment by `CLOCK_MONOTONIC`, which stands still during a suspend; supervisors compare it.
 pub fn monotonic() -> Duration {
-    shown_by(ClockId::Monotonic)
+    shown_by(ClockId::CLOCK_MONOTONIC)
 }
 
 /// Waits until [`monotonic`] is `moment`.
@@ -123,7 +123,7 @@ pub async fn sleep_until(moment: Duration) {
 }
 
 fn shown_by(clock: ClockId) -> Duration {
-    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    clock_gettime(clock).map(Duration::from).unwrap_or_default()
 }
 
 /// The moment in RFC 3339's form, in UTC, with milliseconds.
@@ -211,31 +211,40 @@ pub use portable::{Alarm, ClockJump};
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, AsRawFd, RawFd};
     use std::time::Duration;
 
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-        timerfd_settime,
-    };
+    use nix::errno::Errno;
+    use nix::sys::time::TimeSpec;
+    use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
+    /// A timer of the kernel.
+    #[derive(Debug)]
+    struct Timer(TimerFd);
+
+    impl AsRawFd for Timer {
+        fn as_raw_fd(&self) -> RawFd {
+            self.0.as_fd().as_raw_fd()
+        }
+    }
+
     /// A timer that goes on during a suspend, when tokio's own stands still.
     #[derive(Debug)]
-    pub struct Alarm(AsyncFd<OwnedFd>);
+    pub struct Alarm(AsyncFd<Timer>);
 
     impl Alarm {
         /// A timer; must be made within a tokio runtime.
         pub fn new() -> io::Result<Self> {
-            timer(TimerfdClockId::Boottime).map(Self)
+            timer(ClockId::CLOCK_BOOTTIME).map(Self)
         }
 
         /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun again.
         pub async fn until(&self, deadline: Duration) {
             // Zero would switch the timer off; the machine was never up for so short a time.
-            let deadline = spec(deadline.max(Duration::from_nanos(1)));
-            if timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &deadline).is_err() {
+            let deadline = end(deadline.max(Duration::from_nanos(1)));
+            if self.0.get_ref().0.set(deadline, TimerSetTimeFlags::TFD_TIMER_ABSTIME).is_err() {
                 return;
             }
             // Setting the timer has cleared an end of an earlier deadline that was not read.
@@ -245,14 +254,14 @@ mod linux {
 
     /// Reports when somebody sets the clock, and when the machine wakes from a suspend.
     #[derive(Debug)]
-    pub struct ClockJump(Option<AsyncFd<OwnedFd>>);
+    pub struct ClockJump(Option<AsyncFd<Timer>>);
 
     impl ClockJump {
         /// A watch on the clock; must be made within a tokio runtime.
         ///
         /// Where the kernel cannot report jumps (32-bit, before 5.1), the watch never sees anything.
         pub fn watch() -> Self {
-            Self(timer(TimerfdClockId::Realtime).ok().filter(|timer| arm(timer).is_ok()))
+            Self(timer(ClockId::CLOCK_REALTIME).ok().filter(|timer| arm(timer).is_ok()))
         }
 
         /// Waits for the next jump; jumps since the last call count, many of them as one.
@@ -269,36 +278,42 @@ mod linux {
     }
 
     /// Sets the timer that a jump cancels.
-    fn arm(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    fn arm(timer: &AsyncFd<Timer>) -> io::Result<()> {
         // A timer has to run to be cancelled; the kernel's clocks end at this moment, in 2262.
         const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
-        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
-        match timerfd_settime(timer.get_ref(), flags, &spec(END_OF_TIME)) {
+        let flags =
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        match timer.get_ref().0.set(end(END_OF_TIME), flags) {
             // A jump in between is reported by the call, which sets the timer even so.
-            Ok(_) | Err(rustix::io::Errno::CANCELED) => Ok(()),
+            Ok(()) | Err(Errno::ECANCELED) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     #[expect(
         deprecated,
-        reason = "the successor is unsafe; what it asks for is true of an OwnedFd, which stays open"
+        reason = "the successor is unsafe; what it asks for is true of a TimerFd, which stays open"
     )]
-    fn timer(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
-        let timer = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        AsyncFd::with_interest(timer, Interest::READABLE)
+    fn timer(clock: ClockId) -> io::Result<AsyncFd<Timer>> {
+        let timer = TimerFd::new(clock, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        AsyncFd::with_interest(Timer(timer), Interest::READABLE)
     }
 
     /// Waits until the timer ends; an error when it was cancelled.
-    async fn expiry(timer: &AsyncFd<OwnedFd>) -> io::Result<usize> {
-        timer.async_io(Interest::READABLE, |timer| Ok(rustix::io::read(timer, &mut [0; 8])?)).await
+    async fn expiry(timer: &AsyncFd<Timer>) -> io::Result<usize> {
+        timer
+            .async_io(Interest::READABLE, |timer| {
+                Ok(rustix::io::read(timer.0.as_fd(), &mut [0; 8])?)
+            })
+            .await
     }
 
-    fn spec(moment: Duration) -> Itimerspec {
-        let never = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
-        // Not field by field: the type of the nanoseconds differs on machines of 32 bits.
-        let it_value = moment.try_into().unwrap_or(never);
-        Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value }
+    /// The end of a timer at `moment`; where the system's seconds have 32 bits, in 2038 at the latest.
+    fn end(moment: Duration) -> Expiration {
+        const LAST: Duration = Duration::from_secs(i32::MAX as u64);
+        let exact = TimeSpec::from_duration(moment);
+        let is_exact = Duration::from(exact) == moment;
+        Expiration::OneShot(if is_exact { exact } else { TimeSpec::from_duration(LAST) })
     }
 }
 
