@@ -220,6 +220,9 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
+    /// The moment at which the kernel's clocks end, in 2262.
+    const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
+
     /// A timer of the kernel.
     #[derive(Debug)]
     struct Timer(TimerFd);
@@ -243,9 +246,11 @@ mod linux {
         /// Waits until [`uptime`](super::uptime) is `deadline`; may be dropped and begun again.
         pub async fn until(&self, deadline: Duration) {
             // Zero would switch the timer off; the machine was never up for so short a time.
-            let deadline = end(deadline.max(Duration::from_nanos(1)));
-            if self.0.get_ref().0.set(deadline, TimerSetTimeFlags::TFD_TIMER_ABSTIME).is_err() {
-                return;
+            let at = end(deadline.max(Duration::from_nanos(1)));
+            if self.0.get_ref().0.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME).is_err() {
+                // The daemon would look again and again without a pause.
+                let wait = deadline.saturating_sub(super::uptime());
+                return tokio::time::sleep(wait).await;
             }
             // Setting the timer has cleared an end of an earlier deadline that was not read.
             let _ = expiry(&self.0).await;
@@ -279,8 +284,7 @@ mod linux {
 
     /// Sets the timer that a jump cancels.
     fn arm(timer: &AsyncFd<Timer>) -> io::Result<()> {
-        // A timer has to run to be cancelled; the kernel's clocks end at this moment, in 2262.
-        const END_OF_TIME: Duration = Duration::from_nanos(i64::MAX as u64);
+        // A timer has to run to be cancelled.
         let flags =
             TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
         match timer.get_ref().0.set(end(END_OF_TIME), flags) {
@@ -308,9 +312,11 @@ mod linux {
             .await
     }
 
-    /// The end of a timer at `moment`; where the system's seconds have 32 bits, in 2038 at the latest.
+    /// The end of a timer at `moment`: at [`END_OF_TIME`] at the latest, and in 2038 where the system's
+    /// seconds have 32 bits.
     fn end(moment: Duration) -> Expiration {
         const LAST: Duration = Duration::from_secs(i32::MAX as u64);
+        let moment = moment.min(END_OF_TIME);
         let exact = TimeSpec::from_duration(moment);
         let is_exact = Duration::from(exact) == moment;
         Expiration::OneShot(if is_exact { exact } else { TimeSpec::from_duration(LAST) })
@@ -472,6 +478,17 @@ mod tests {
         let start = Instant::now();
         alarm.until(uptime() + Duration::from_millis(20)).await;
         assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_ever_ends_never() {
+        let alarm = Alarm::new().unwrap();
+        for never in
+            [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)]
+        {
+            let wait = alarm.until(never);
+            assert!(tokio::time::timeout(Duration::from_millis(20), wait).await.is_err());
+        }
     }
 
     #[tokio::test]
