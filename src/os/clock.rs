@@ -273,8 +273,9 @@ mod linux {
         pub async fn jumped(&self) {
             if let Some(timer) = &self.0 {
                 // The read fails with ECANCELED, and the timer has to be set again (timerfd_create(2)).
-                let _ = expiry(timer).await;
-                if arm(timer).is_ok() {
+                // If the timer ends instead, the clock is behind all moments that it can be set to.
+                let has_jumped = expiry(timer).await.is_err();
+                if has_jumped && arm(timer).is_ok() {
                     return;
                 }
             }
