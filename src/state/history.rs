@@ -117,19 +117,25 @@ fn add(file: &File, changes: &[Change]) -> io::Result<usize> {
 /// Removes the first `surplus` lines.
 fn cut(dir: &Path, surplus: usize) -> Result<(), StateError> {
     let (new, path) = (dir.join(NEW), dir.join(FILE));
-    let kept = opened(&path).and_then(|file| {
-        let mut rest = BufReader::with_capacity(PIECE, file);
-        for _ in 0..surplus {
-            rest.skip_until(b'\n')?;
-        }
-        write(&new, |file| io::copy(&mut rest, file).map(drop))
-    });
-    if let Err(error) = kept {
+    let mut rest = match rest(&path, surplus) {
+        Ok(rest) => rest,
+        Err(error) => return Err(StateError::system("read", path, error)),
+    };
+    if let Err(error) = write(&new, |file| io::copy(&mut rest, file).map(drop)) {
         // A half-written file would take up space that is scarce.
         let _ = disk::remove(&new);
         return Err(StateError::system("write", new, error));
     }
     disk::replace(&new, &path).map_err(|error| StateError::system("replace", path, error))
+}
+
+/// The history file, to be read from behind its first `surplus` lines.
+fn rest(path: &Path, surplus: usize) -> io::Result<BufReader<File>> {
+    let mut rest = BufReader::with_capacity(PIECE, opened(path)?);
+    for _ in 0..surplus {
+        rest.skip_until(b'\n')?;
+    }
+    Ok(rest)
 }
 
 /// The history file, to be read.

@@ -260,14 +260,12 @@ impl HostReport {
     /// Keeps the news of `before`, the report of an earlier look.
     pub(super) fn keep_news(&mut self, before: &mut Self) {
         self.newly_verified = before.newly_verified;
-        let mut particulars = before.particulars.take().unwrap_or_default();
-        let mut earlier = std::mem::take(&mut particulars.earlier);
+        let known = before.particulars.take().map(|known| *known).unwrap_or_default();
+        let Particulars { mut earlier, verified, .. } = known;
         earlier.extend(before.answers.drain(before.reported as usize..));
-        if !earlier.is_empty() {
-            self.particulars().earlier = earlier;
-        }
-        if let Some(verified) = particulars.verified {
-            self.particulars().verified = Some(verified);
+        if !earlier.is_empty() || verified.is_some() {
+            let own = self.particulars();
+            (own.earlier, own.verified) = (earlier, verified);
         }
     }
 
